@@ -1,0 +1,84 @@
+"""A strategy is its settings, an interruptible search, and a pure choice."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from strategies import select
+from strategies.events import Answered, Started
+from strategies.meter import Meter
+from strategies.prompts import PromptName
+from strategies.protocols import Backend, Observer, Verifier
+from strategies.run import GROUP, Run
+from strategies.types import Candidate, Sampling
+
+
+class Strategy(BaseModel, ABC):
+    """What all strategies take; each adds a `name` and settings of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    many: ClassVar[bool] = True
+    """Whether it draws several samples, which need a temperature to differ."""
+    name: str
+    prompt: PromptName = Field("zero_shot", description="what to tell the model about thinking and the answer's form")
+    temperature: float | None = Field(None, gt=0, le=2, description="takes the place of the request's temperature")
+    top_p: float | None = Field(None, gt=0, le=1, description="takes the place of the request's top_p")
+
+    @abstractmethod
+    async def explore(self, root: Candidate, run: Run) -> None:
+        """Search for answers to `root`. May be cut at any await; whatever has grown stays found."""
+
+    def select(self, found: Sequence[Candidate]) -> Candidate:
+        """Choose among what was found. Pure, and total on any non-empty list."""
+        return select.best(select.complete(found))
+
+    def sampling(self, asked: Sampling) -> Sampling:
+        """The caller's wishes, and where they leave off, or all samples would be equal, this strategy's.
+
+        A strategy of many samples draws them at temperature 0.8 where the caller names none, or 0.
+        """
+        temperature = self.temperature or asked.temperature
+        if self.many:
+            temperature = temperature or 0.8
+        return replace(asked, temperature=temperature, top_p=self.top_p if self.top_p is not None else asked.top_p)
+
+
+class Judged(Strategy):
+    """A strategy that a verifier guides."""
+
+    verifier: str | dict[str, Any] | None = Field(
+        None, description="a verifier's name, or an object of its name and settings; none: the server's default"
+    )
+
+
+async def execute(
+    strategy: Strategy,
+    root: Candidate,
+    backend: Backend,
+    meter: Meter,
+    *,
+    verifier: Verifier | None = None,
+    sampling: Sampling | None = None,
+    observe: Observer = lambda event: None,
+    watched: bool = False,
+    group: int = GROUP,
+) -> Candidate:
+    """Explore until done or out of budget, then select from whatever was found.
+
+    Nothing found gives the empty root, finished as "cut". Raises BackendError where every sample was lost.
+    """
+    observe(Started(root.id, strategy.name, isinstance(strategy, Judged)))
+    run = Run(
+        backend, meter, root=root.id, verifier=verifier, sampling=sampling, observe=observe, watched=watched, group=group
+    )
+    with meter.cutting():
+        await strategy.explore(root, run)
+    if not run.found and run.lost:
+        raise run.lost[-1]
+    found = run.found or (replace(root, finish="cut"),)
+    chosen = run.answered or strategy.select(found)
+    observe(Answered(root.id, chosen, meter.cut, meter.spent))
+    return chosen

@@ -1,0 +1,86 @@
+"""What happened during a run, as facts. Observers read them; the stream, the trace and the metrics live on them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from strategies.types import Candidate, Limit, Spent
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run began at the candidate `id`; `judged` tells whether its candidates will be scored."""
+
+    id: str
+    strategy: str
+    judged: bool = False
+    kind: Literal["started"] = "started"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A sequence was started: `id`, grown from `parent`."""
+
+    id: str
+    parent: str
+    kind: Literal["opened"] = "opened"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Text arrived for a sequence; `answer` marks one that is the answer while it grows."""
+
+    id: str
+    text: str
+    tokens: int = 1
+    answer: bool = False
+    kind: Literal["token"] = "token"
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A sequence stopped growing; the candidate's `finish` says why."""
+
+    candidate: Candidate
+    kind: Literal["closed"] = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A sequence failed for a reason of the engine's; `tokens` had arrived by then."""
+
+    id: str
+    error: str
+    tokens: int = 0
+    kind: Literal["lost"] = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A verifier judged a candidate."""
+
+    candidate: Candidate
+    kind: Literal["scored"] = "scored"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A strategy says something about its search: a vote settled, paths pruned (their `ids`)."""
+
+    root: str
+    text: str
+    ids: tuple[str, ...] = ()
+    kind: Literal["note"] = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The run `id` is over. `cut` names the limit that ended it; `spent` is the request's ledger up to here."""
+
+    id: str
+    candidate: Candidate
+    cut: Limit | None
+    spent: Spent
+    kind: Literal["answered"] = "answered"
+
+
+Event = Started | Opened | Token | Closed | Lost | Scored | Note | Answered

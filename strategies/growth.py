@@ -1,0 +1,59 @@
+"""One sequence while it grows: what has arrived of it, and what it may still become."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import blake2b
+
+from strategies.types import Call, Candidate, Chunk, Finish, Sampling, Step
+
+
+class Growth:
+    """A child of some path: at most `room` tokens, in steps of at most `sampling.step_tokens`."""
+
+    def __init__(self, child: Candidate, sampling: Sampling, room: int, answer: bool = False) -> None:
+        self.child, self.sampling, self.room, self.answer = child, sampling, room, answer
+        self.tokens = 0
+        self.open = True
+        self._texts: list[str] = []
+        self._ids: list[int] = []
+        self._logprobs: list[float] = []
+
+    @property
+    def wanted(self) -> int:
+        """How many tokens it would still take."""
+        return min(self.room, self.sampling.step_tokens or self.room) - self.tokens
+
+    def add(self, chunk: Chunk) -> None:
+        self._texts.append(chunk.text)
+        self._ids.extend(chunk.ids)
+        self._logprobs.extend(token.logprob for token in chunk.logprobs)
+        self.tokens += chunk.tokens
+
+    def path(self) -> tuple[Step, ...]:
+        """The parent's steps and, once there is something of it, this one."""
+        step = Step("".join(self._texts), tuple(self._ids), self.tokens, tuple(self._logprobs))
+        return (*self.child.steps, step) if self.tokens or step.text else self.child.steps
+
+    def close(self, finish: Finish) -> Candidate:
+        """The grown candidate. "length" is a step's end where the path has room for another."""
+        self.open = False
+        if finish == "length" and self.tokens < self.room:
+            finish = "step"
+        return replace(self.child, steps=self.path(), finish=finish)
+
+
+def call_for(growths: Sequence[Growth], *, live: bool, share: int | None) -> Call:
+    """The request that grows siblings, which have nothing yet, or one sequence further.
+
+    The engine gives continuation j the seed `seed + j`, so siblings need consecutive seeds.
+    """
+    first = growths[0]
+    sampling = first.sampling
+    if first.tokens and sampling.seed is not None:
+        sampling = replace(sampling, seed=seed_of(sampling.seed, f"{first.child.id}+{first.tokens}"))
+    return Call(first.child.prompt, first.wanted, first.path(), len(growths), sampling, live, share)
+
+
+def seed_of(seed: int, id: str) -> int:
+    """A seed for the children of the path `id`: the same in every process, at most 48 bits."""
+    return int.from_bytes(blake2b(f"{seed}/{id}".encode(), digest_size=6).digest())

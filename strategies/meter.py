@@ -1,0 +1,152 @@
+"""The one place where spending is counted and stopped.
+
+A sequence takes an allowance of tokens before it grows and gives back what it did not use, so a budget is never
+overspent, however coarsely an engine reports. While tokens are scarce, those of a wave get equal shares at first.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from typing import Literal
+
+import anyio
+import anyio.lowlevel
+
+from strategies.protocols import Backend
+from strategies.types import Budget, Call, Chunk, Limit, Prompt, Spent
+
+LEAST = 16
+"""Tokens that an allowance holds at least, while there are so many: each one costs an upstream request."""
+
+
+class Meter:
+    """The ledger of one request: what is spent, what is held by sequences in flight, and which limit cut it."""
+
+    def __init__(self, budget: Budget, clock: Callable[[], float] = anyio.current_time) -> None:
+        self.budget = budget
+        self.deadline = clock() + budget.seconds
+        self.cut: Limit | None = None
+        self.spent = Spent()
+        self._held = self._flying = self._idle = 0
+        self._scopes: list[anyio.CancelScope] = []
+
+    @contextmanager
+    def cutting(self) -> Iterator[anyio.CancelScope]:
+        """Work that ends when the budget does."""
+        with anyio.CancelScope(deadline=self.deadline) as scope:
+            self._scopes.append(scope)
+            self._idle += 1
+            try:
+                if self.cut:
+                    scope.cancel()
+                yield scope
+            finally:
+                self._idle -= 1
+                self._scopes.remove(scope)
+        if scope.cancelled_caught and self.cut is None:
+            self.cut = "seconds"
+
+    def stop(self, limit: Limit) -> None:
+        """End all work of this request: `limit` is reached."""
+        self.cut = self.cut or limit
+        for scope in self._scopes:
+            scope.cancel()
+
+    def admit(self, n: int) -> int:
+        """How many of `n` sequences may start; none left stops the request."""
+        admitted = min(n, self.budget.samples - self.spent.samples)
+        self.spent = replace(self.spent, samples=self.spent.samples + admitted)
+        if not admitted:
+            self.stop("samples")
+        return admitted
+
+    @contextmanager
+    def wave(self, n: int) -> Iterator[int]:
+        """A wave of `n` sequences begins: yields how many tokens each of them may take at first."""
+        share = self.free // max(1, n * self._idle)
+        self._idle -= 1
+        try:
+            yield share
+        finally:
+            self._idle += 1
+
+    @property
+    def free(self) -> int:
+        """Tokens neither spent nor held."""
+        return max(0, self.budget.tokens - self.spent.tokens - self._held)
+
+    def take(self, want: int, n: int, share: int | None = None) -> int:
+        """An allowance for each of `n` sequences that want `want` tokens: at most a fair share of what is left."""
+        fair = self.free // (n + self._flying) if share is None else share
+        grant = min(want, max(LEAST, fair), self.free // n)
+        self._held += grant * n
+        self._flying += n if grant else 0
+        return grant
+
+    def give_back(self, unused: int, n: int) -> None:
+        """`n` sequences are over and leave `unused` tokens of their allowances."""
+        self._held -= unused
+        self._flying -= n
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is left, and nobody in flight could still give anything back."""
+        return self.free == 0 and self._held == 0
+
+    def charge(self, chunk: Chunk, purpose: Literal["sampled", "verifier"]) -> None:
+        """A chunk arrived: its tokens are spent."""
+        self._held -= chunk.tokens
+        changes = {purpose: getattr(self.spent, purpose) + chunk.tokens}
+        if chunk.usage:
+            changes["prompt"] = self.spent.prompt + chunk.usage.prompt
+            changes["cached"] = self.spent.cached + chunk.usage.cached
+        self.spent = replace(self.spent, **changes)
+
+
+class Metered:
+    """A backend that takes an allowance for each call and charges a meter for all that arrives.
+
+    A continuation that its allowance ended, not its own limit, finishes as "cut": it may go on if there is more.
+    """
+
+    def __init__(self, inner: Backend, meter: Meter, purpose: Literal["sampled", "verifier"] = "sampled") -> None:
+        self.inner, self.meter, self.purpose = inner, meter, purpose
+
+    async def render(self, prompt: Prompt) -> Prompt:
+        return await self.inner.render(prompt)
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
+        granted = self.meter.take(call.max_tokens, call.n, call.share)
+        if not granted:
+            if self.meter.exhausted:
+                self.meter.stop("tokens")
+            await anyio.lowlevel.checkpoint()
+            yield nothing()
+            return
+        self.meter.spent = replace(self.meter.spent, calls=self.meter.spent.calls + 1)
+        held = _Held(granted * call.n)
+        try:
+            async with self.inner.stream(replace(call, max_tokens=granted)) as chunks:
+                yield self._charging(chunks, held, scarce=granted < call.max_tokens)
+        finally:
+            self.meter.give_back(held.tokens, call.n)
+
+    async def _charging(self, chunks: AsyncIterator[Chunk], held: "_Held", scarce: bool) -> AsyncIterator[Chunk]:
+        async for chunk in chunks:
+            held.tokens -= chunk.tokens
+            self.meter.charge(chunk, self.purpose)
+            yield replace(chunk, finish="cut") if scarce and chunk.finish == "length" else chunk
+
+
+class _Held:
+    """Tokens that one call still holds."""
+
+    def __init__(self, tokens: int) -> None:
+        self.tokens = tokens
+
+
+async def nothing() -> AsyncIterator[Chunk]:
+    """A stream without chunks."""
+    return
+    yield

@@ -1,0 +1,225 @@
+"""What a strategy may do: grow candidates, judge them, answer. The only file of a search with tasks."""
+
+import math
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from strategies.events import Closed, Lost, Note, Opened, Scored, Token
+from strategies.growth import Growth, call_for, seed_of
+from strategies.meter import Meter, Metered
+from strategies.protocols import Backend, BackendError, Observer, Verifier
+from strategies.tasks import unwrapped
+from strategies.types import Candidate, Finish, Sampling
+
+GROUP = 8
+"""Sequences that share one upstream request at most: a group can only be aborted, and lost, whole."""
+ROOM = 4096
+"""Tokens that a path may take where neither the caller nor the engine sets a limit."""
+
+
+@dataclass
+class _Wave:
+    """The sequences of one race, and where they go when they are done."""
+
+    send: MemoryObjectSendStream[Candidate]
+    tasks: TaskGroup
+    share: int
+    judge: bool
+    left: int
+
+    def done(self, child: Candidate | None = None) -> None:
+        if child:
+            self.send.send_nowait(child)
+        self.left -= 1
+        if self.left <= 0:
+            self.send.close()
+
+
+class Run:
+    """The search for one answer, from one root. Private to one request."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        meter: Meter,
+        *,
+        root: str = "0",
+        verifier: Verifier | None = None,
+        sampling: Sampling | None = None,
+        observe: Observer = lambda event: None,
+        watched: bool = False,
+        group: int = GROUP,
+    ) -> None:
+        self._backend, self._ask = Metered(backend, meter), Metered(backend, meter, "verifier")
+        self._meter, self._verifier, self._observe = meter, verifier, observe
+        self._sampling = sampling or Sampling()
+        self._root, self._watched, self._group = root, watched, group
+        self._found: dict[str, Candidate] = {}
+        self._born: dict[str, int] = {}
+        self._answer: str | None = None
+        self.lost: list[BackendError] = []
+
+    @property
+    def found(self) -> tuple[Candidate, ...]:
+        """Every candidate that has grown, in the order of its birth, as last scored."""
+        return tuple(c for c in self._found.values() if c.tokens)
+
+    @property
+    def answered(self) -> Candidate | None:
+        """What `answer` grew."""
+        return self._found.get(self._answer) if self._answer else None
+
+    async def extend(self, *parents: Candidate, n: int = 1, **sampling: Any) -> list[Candidate]:
+        """Grow every parent `n` times at once; the children, in the order of their birth."""
+        async with self.race(*parents, n=n, **sampling) as arriving:
+            children = [child async for child in arriving]
+        order = {id: at for at, id in enumerate(self._found)}
+        return sorted(children, key=lambda child: order[child.id])
+
+    @asynccontextmanager
+    async def race(
+        self, *parents: Candidate, n: int = 1, judge: bool = False, **sampling: Any
+    ) -> AsyncIterator[AsyncIterator[Candidate]]:
+        """As `extend`, children coming as they finish (judged, if asked for); leaving the block stops the rest.
+
+        Further keywords are fields of `Sampling` and take the place of the run's. Raises BackendError where all are lost.
+        """
+        broods = [self._bear(await self._rendered(parent), n, sampling) for parent in parents]
+        growths = [growth for brood in broods for growth in brood]
+        send, receive = anyio.create_memory_object_stream[Candidate](math.inf)
+        with unwrapped(), send, receive, self._meter.wave(len(growths)) as share:
+            try:
+                async with anyio.create_task_group() as tasks:
+                    wave = _Wave(send, tasks, share, judge, len(growths))
+                    for group in self._groups(broods):
+                        tasks.start_soon(self._grow, group, share, wave)
+                    yield self._arriving(wave, receive)
+                    tasks.cancel_scope.cancel()
+            finally:
+                for growth in growths:
+                    if growth.open:
+                        self._close(growth, "cut")
+
+    async def answer(self, parent: Candidate, **sampling: Any) -> None:
+        """Grow `parent` once as the answer itself: its tokens reach the caller as they come."""
+        self._answer = f"{parent.id}.{self._born.get(parent.id, 0)}"
+        await self.extend(parent, **sampling)
+
+    async def score(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """The same candidates, judged; as they were, with a note, where the verifier's engine fails."""
+        candidates = list(candidates)
+        if self._verifier is None:
+            raise LookupError("this strategy needs a verifier")
+        try:
+            scores = await self._verifier.score(candidates, self._ask)
+        except BackendError as error:
+            self.note(f"the verifier failed: {error}", *candidates)
+            return candidates
+        judged = [candidate.judged(score) for candidate, score in zip(candidates, scores, strict=True)]
+        for candidate in judged:
+            self._found[candidate.id] = candidate
+            self._observe(Scored(candidate))
+        return judged
+
+    def note(self, text: str, *candidates: Candidate) -> None:
+        """Say something in the trace, perhaps about some candidates."""
+        self._observe(Note(self._root, text, tuple(c.id for c in candidates)))
+
+    async def _rendered(self, parent: Candidate) -> Candidate:
+        if parent.prompt.ids is not None:
+            return parent
+        return replace(parent, prompt=await self._backend.render(parent.prompt))
+
+    def _bear(self, parent: Candidate, n: int, sampling: dict[str, Any]) -> list[Growth]:
+        """As many children of `parent` as may start, up to `n`, announced but not grown yet."""
+        wishes = replace(self._sampling, **sampling)
+        limits = [limit for limit in (wishes.max_tokens, parent.prompt.room) if limit is not None]
+        room = min(limits, default=ROOM) - parent.tokens
+        n = self._meter.admit(n) if room > 0 else 0
+        first = self._born.get(parent.id, 0)
+        self._born[parent.id] = first + n
+        return [self._born_at(parent, at, wishes, room) for at in range(first, first + n)]
+
+    def _born_at(self, parent: Candidate, at: int, wishes: Sampling, room: int) -> Growth:
+        child = replace(parent, id=f"{parent.id}.{at}", finish=None, score=None)
+        seed = None if wishes.seed is None else seed_of(wishes.seed, parent.id) + at
+        self._found[child.id] = child
+        self._observe(Opened(child.id, parent.id))
+        return Growth(child, replace(wishes, seed=seed), room, answer=child.id == self._answer)
+
+    def _groups(self, broods: Sequence[Sequence[Growth]]) -> Iterator[Sequence[Growth]]:
+        """Sequences by upstream request: a watched one alone, the others of a parent in even groups."""
+        watched = self._watched
+        for brood in broods:
+            if watched and brood:
+                yield brood[:1]
+                brood, watched = brood[1:], False
+            least = 2 if len(broods) == 1 else 1  # one failing request never takes a whole wave with it
+            parts = max(min(least, len(brood)), math.ceil(len(brood) / self._group))
+            for part in range(parts):
+                yield brood[len(brood) * part // parts : len(brood) * (part + 1) // parts]
+
+    async def _grow(self, growths: Sequence[Growth], share: int | None, wave: _Wave) -> None:
+        """Grow siblings by one request; those that only the budget's share ended go on alone."""
+        before = [growth.tokens for growth in growths]
+        live = self._watched and len(growths) == 1
+        try:
+            async with self._backend.stream(call_for(growths, live=live, share=share)) as chunks:
+                async for chunk in chunks:
+                    growth = growths[chunk.index]
+                    growth.add(chunk)
+                    self._observe(Token(growth.child.id, chunk.text, chunk.tokens, growth.answer))
+                    if chunk.finish and chunk.finish != "cut":
+                        self._arrive(self._close(growth, chunk.finish), wave)
+        except BackendError as error:
+            self._lose([growth for growth in growths if growth.open], error, wave)
+        for growth, tokens in zip(growths, before, strict=True):
+            if growth.open and growth.tokens > tokens:
+                wave.tasks.start_soon(self._grow, [growth], None, wave)
+            elif growth.open:
+                self._arrive(self._close(growth, "cut"), wave)
+
+    def _close(self, growth: Growth, finish: Finish) -> Candidate:
+        child = growth.close(finish)
+        self._found[child.id] = child
+        self._observe(Closed(child))
+        return child
+
+    def _lose(self, growths: Sequence[Growth], error: BackendError, wave: _Wave) -> None:
+        """A lost sample makes n smaller; it does not end the run."""
+        for growth in growths:
+            growth.open = False
+            self.lost.append(error)
+            del self._found[growth.child.id]
+            self._observe(Lost(growth.child.id, str(error), growth.tokens))
+            wave.done()
+
+    def _arrive(self, child: Candidate, wave: _Wave) -> None:
+        if wave.judge:
+            wave.tasks.start_soon(self._judge, child, wave)
+        else:
+            wave.done(child)
+
+    async def _judge(self, child: Candidate, wave: _Wave) -> None:
+        [judged] = await self.score([child])
+        wave.done(judged)
+
+    async def _arriving(
+        self, wave: _Wave, receive: MemoryObjectReceiveStream[Candidate]
+    ) -> AsyncIterator[Candidate]:
+        expected, lost, arrived = wave.left, len(self.lost), 0
+        if not expected:
+            await anyio.lowlevel.checkpoint()
+            return
+        async for child in receive:
+            arrived += 1
+            yield child
+        if not arrived:
+            raise self.lost[-1]

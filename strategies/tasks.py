@@ -1,0 +1,38 @@
+"""Many awaits at once, and errors that leave a task group as themselves."""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import anyio
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+async def together(act: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:
+    """`act` on all items at once; the results in the items' order. The first failure cancels the others."""
+    results: dict[int, R] = {}
+
+    async def one(at: int, item: T) -> None:
+        results[at] = await act(item)
+
+    with unwrapped():
+        async with anyio.create_task_group() as tasks:
+            for at, item in enumerate(items):
+                tasks.start_soon(one, at, item)
+    return [results[at] for at in range(len(items))]
+
+
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """Let an error leave a task group as itself when it is the only one."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        if error is group:
+            raise
+        raise error from error.__cause__

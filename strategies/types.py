@@ -1,0 +1,185 @@
+"""The values that every part passes around: frozen, and none does I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+Message = Mapping[str, Any]
+"""One chat message as OpenAI writes it: `role`, `content`, and what else it carries. Read only."""
+
+Finish = Literal["step", "stop", "length", "cut"]
+"""Why a path stopped growing: a step ended, the model ended, its tokens ran out, or we cut it off."""
+
+Limit = Literal["tokens", "seconds", "samples"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A conversation and, once an engine has rendered its chat template, the token ids of it.
+
+    `room` is how many tokens the model can still write after the prompt.
+    """
+
+    messages: tuple[Message, ...]
+    ids: tuple[int, ...] | None = None
+    room: int | None = None
+
+    def then(self, *turns: Message) -> "Prompt":
+        """The conversation with more turns; it has to be rendered again."""
+        return Prompt((*self.messages, *turns))
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to sample: the caller's wishes and the strategy's.
+
+    `max_tokens` bounds one path, all its steps together. `step` is the text that ends a step and stays in it;
+    `step_tokens` ends one that grows too long. `logprobs` asks for so many alternatives a token (0: only the
+    sampled one). `extra` goes to the engine as it is.
+    """
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    step: str | None = None
+    step_tokens: int | None = None
+    logprobs: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A piece of a path: text, and the token ids it came as (none from an engine that does not tell them)."""
+
+    text: str
+    ids: tuple[int, ...] = ()
+    tokens: int = 0
+    logprobs: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A verifier's verdict, higher is better; `steps` holds one value a step where it judged steps."""
+
+    value: float
+    steps: tuple[float, ...] = ()
+
+    @property
+    def newest(self) -> float:
+        """The value of the last step, or of the whole where steps were not judged."""
+        return self.steps[-1] if self.steps else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A response, whole or partial: the path of steps that led to it.
+
+    The root of a search is the empty candidate. Ids are paths, "0.2.1" is the second child of "0.2": traces read as
+    trees and seeds derive from them.
+    """
+
+    prompt: Prompt
+    id: str = "0"
+    steps: tuple[Step, ...] = ()
+    finish: Finish | None = None
+    score: Score | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(step.text for step in self.steps)
+
+    @property
+    def tokens(self) -> int:
+        return sum(step.tokens for step in self.steps)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it will not grow any more: the model ended it, or its tokens ran out."""
+        return self.finish in ("stop", "length")
+
+    @property
+    def mean_logprob(self) -> float | None:
+        """The mean log-probability of its tokens, where the engine told them."""
+        known = [p for step in self.steps for p in step.logprobs]
+        return sum(known) / len(known) if known else None
+
+    def ask(self, content: str) -> "Candidate":
+        """A fresh root whose prompt holds this answer and a further question about it."""
+        turns = {"role": "assistant", "content": self.text}, {"role": "user", "content": content}
+        return Candidate(self.prompt.then(*turns), id=f"{self.id}?")
+
+    def judged(self, score: Score) -> "Candidate":
+        return replace(self, score=score)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to an engine: `n` continuations of `prompt` + `steps`, each of at most `max_tokens`.
+
+    Somebody watches a `live` call token by token; others may arrive in coarse pieces. `share` is what each of them
+    may take of a scarce budget at first.
+    """
+
+    prompt: Prompt
+    max_tokens: int
+    steps: tuple[Step, ...] = ()
+    n: int = 1
+    sampling: Sampling = field(default_factory=Sampling)
+    live: bool = False
+    share: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TopLogprobs:
+    """One sampled token: its log-probability, and those of the likeliest tokens at its place, by text."""
+
+    logprob: float
+    top: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one call made the engine read: prompt tokens, and how many of them came from its cache."""
+
+    prompt: int = 0
+    cached: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What arrived for continuation `index` of a call. The last one of each continuation has a `finish`."""
+
+    text: str = ""
+    index: int = 0
+    ids: tuple[int, ...] = ()
+    tokens: int = 0
+    finish: Finish | None = None
+    logprobs: tuple[TopLogprobs, ...] = ()
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that one request may spend: tokens sampled (verifiers' too), sequences started, wall time."""
+
+    tokens: int = 1 << 20
+    samples: int = 1 << 10
+    seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a request has spent so far, in tokens by purpose, sequences started and calls made."""
+
+    sampled: int = 0
+    verifier: int = 0
+    samples: int = 0
+    calls: int = 0
+    prompt: int = 0
+    cached: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.sampled + self.verifier

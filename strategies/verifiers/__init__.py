@@ -1,0 +1,1 @@
+"""One file a verifier: each tells good candidates from bad ones."""
