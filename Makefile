@@ -1,0 +1,43 @@
+# Every recipe line is one simple command that make runs without a shell, so that a signal to make reaches it.
+PYTHON ?= python3
+MODEL ?=
+VENV := .venv/bin
+COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
+
+.PHONY: run test test-all lint format lock clean
+
+# Serve on 127.0.0.1:8000 (PONDER_PORT moves it); MODEL is a Hugging Face id or a folder.
+run:
+	$(PYTHON) deploy/install.py gateway engine $(if $(MODEL),,model)
+	$(VENV)/ponder serve $(if $(MODEL),--model '$(MODEL)')
+
+test:
+	$(PYTHON) deploy/install.py dev engine model
+	$(VENV)/python -m pytest -m "not slow"
+
+test-all:
+	$(PYTHON) deploy/install.py dev engine model
+	$(VENV)/python -m pytest
+
+lint:
+	$(PYTHON) deploy/install.py dev
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy
+
+format:
+	$(PYTHON) deploy/install.py dev
+	$(VENV)/ruff check --fix
+	$(VENV)/ruff format
+
+# Pins move only when LOCK=--upgrade is given.
+lock:
+	$(PYTHON) deploy/install.py dev
+	$(COMPILE) $(LOCK) pyproject.toml deploy/lock/build.in --output-file deploy/lock/gateway.txt
+	$(COMPILE) $(LOCK) pyproject.toml deploy/lock/build.in --group dev --constraint deploy/lock/gateway.txt --output-file deploy/lock/dev.txt
+	$(COMPILE) $(LOCK) deploy/lock/engine-cpu.in --excludes deploy/lock/not-needed-cpu.in --output-file deploy/lock/engine-cpu.txt
+	$(COMPILE) $(LOCK) deploy/lock/engine-cuda.in --output-file deploy/lock/engine-cuda.txt
+
+# Leaves the cache in ~/.cache/ponder alone: other checkouts use it too.
+clean:
+	rm -rf .venv .venv.log .venv.lock .venv.part .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov dist

@@ -1,0 +1,1 @@
+"""Where tokens come from: engines, and how they are spoken to."""
