@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 (this file runs before anything has been checked)
     sys.exit("Ponder needs Python 3.11 or newer; name one that you have: make PYTHON=python3.12 …")
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from server import paths  # noqa: E402
+from server import paths
 
 VENV = paths.ROOT / ".venv"
 GUARD = paths.ROOT / "server" / "backends" / "guard.py"
@@ -193,7 +193,7 @@ def install_engine(progress: Progress) -> None:
 
 def install_cpu_torch(builder: Builder, python: Path) -> None:
     """Install PyTorch from what pip finds by itself (a local wheel, a mirror), else from PyTorch's own index."""
-    command = [python, *PIP_INSTALL, "--no-deps", "-r", paths.LOCKS / "torch-cpu.txt"]
+    command: list[str | Path] = [python, *PIP_INSTALL, "--no-deps", "-r", paths.LOCKS / "torch-cpu.txt"]
     if not builder.works("engine: installing torch", command):
         builder.run("engine: installing torch from PyTorch's index", [*command, "--extra-index-url", TORCH_INDEX])
 
@@ -205,8 +205,8 @@ def check_wheels_exist() -> None:
     supported = sys.platform == "linux" and libc == "glibc" and machine in ("x86_64", "aarch64")
     if not supported or sys.version_info >= (3, 15):
         raise Failed(
-            f"engine: vLLM 0.32 has wheels for Python 3.11 to 3.14 on Linux with glibc, x86_64 or aarch64; this is "
-            f"Python {version} on {sys.platform} {libc} {machine}. Point `ponder serve --engine-url` at a vLLM elsewhere."
+            f"engine: vLLM 0.32 has wheels for Python 3.11 to 3.14 on Linux with glibc, x86_64 or aarch64; this "
+            f"is Python {version} on {sys.platform} {libc} {machine}. Use --engine-url with a vLLM elsewhere."
         )
 
 
@@ -235,13 +235,12 @@ def main(arguments: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, progress.note_signal)
     for part in parser.parse_args(arguments).parts:
-        match part:
-            case "engine":
-                install_engine(progress)
-            case "model":
-                install_model(progress)
-            case _:
-                install_project(progress, part)
+        if part == "engine":
+            install_engine(progress)
+        elif part == "model":
+            install_model(progress)
+        else:
+            install_project(progress, part)
 
 
 if __name__ == "__main__":
