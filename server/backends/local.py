@@ -18,7 +18,6 @@ from server import paths
 
 GUARD = Path(__file__).with_name("guard.py")
 ENTRY = ("-m", "vllm.entrypoints.openai.api_server")
-TELL_SECONDS = 5.0
 POLL_SECONDS = 0.25
 STOP_SECONDS = 20.0
 TAIL_LINES = 20
@@ -72,13 +71,13 @@ class LocalEngine:
         self._process = process
         self._started = time.monotonic()
 
-    async def ready(self, tell: Callable[[str], None]) -> None:
-        """Wait until the engine has answered once; `tell` gets a line of progress every few seconds.
+    async def ready(self, tell: Callable[[str], None], *, every: float = 5.0) -> None:
+        """Wait until the engine has answered once; `tell` gets a line of progress `every` so many seconds.
 
         Raises EngineFailed as soon as the process has ended.
         """
         async with anyio.create_task_group() as group:
-            group.start_soon(self._tell_how_long, tell)
+            group.start_soon(self._tell_how_long, tell, every)
             group.start_soon(self._cancel_when_gone, group.cancel_scope)
             await self._answer_once()
             group.cancel_scope.cancel()
@@ -94,9 +93,9 @@ class LocalEngine:
         lines = self.spec.log.read_text(errors="replace").splitlines()
         return "\n".join([*lines[-TAIL_LINES:], f"(all of it: {self.spec.log})"])
 
-    async def _tell_how_long(self, tell: Callable[[str], None]) -> None:
+    async def _tell_how_long(self, tell: Callable[[str], None], every: float) -> None:
         while True:
-            await anyio.sleep(TELL_SECONDS)
+            await anyio.sleep(every)
             tell(f"vLLM is loading {self.spec.name} … {time.monotonic() - self._started:.0f} s")
 
     async def _cancel_when_gone(self, scope: anyio.CancelScope) -> None:
