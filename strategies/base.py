@@ -72,7 +72,14 @@ async def execute(
     """
     observe(Started(root.id, strategy.name, isinstance(strategy, Judged)))
     run = Run(
-        backend, meter, root=root.id, verifier=verifier, sampling=sampling, observe=observe, watched=watched, group=group
+        backend,
+        meter,
+        root=root.id,
+        verifier=verifier,
+        sampling=sampling,
+        observe=observe,
+        watched=watched,
+        group=group,
     )
     with meter.cutting():
         await strategy.explore(root, run)

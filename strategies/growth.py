@@ -42,7 +42,7 @@ class Growth:
         return replace(self.child, steps=self.path(), finish=finish)
 
 
-def call_for(growths: Sequence[Growth], *, live: bool, share: int | None) -> Call:
+def call_for(growths: Sequence[Growth], *, live: bool) -> Call:
     """The request that grows siblings, which have nothing yet, or one sequence further.
 
     The engine gives continuation j the seed `seed + j`, so siblings need consecutive seeds.
@@ -51,7 +51,7 @@ def call_for(growths: Sequence[Growth], *, live: bool, share: int | None) -> Cal
     sampling = first.sampling
     if first.tokens and sampling.seed is not None:
         sampling = replace(sampling, seed=seed_of(sampling.seed, f"{first.child.id}+{first.tokens}"))
-    return Call(first.child.prompt, first.wanted, first.path(), len(growths), sampling, live, share)
+    return Call(first.child.prompt, first.wanted, first.path(), len(growths), sampling, live)
 
 
 def seed_of(seed: int, id: str) -> int:

@@ -6,7 +6,7 @@ overspent, however coarsely an engine reports. While tokens are scarce, those of
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import anyio
@@ -14,9 +14,6 @@ import anyio.lowlevel
 
 from strategies.protocols import Backend
 from strategies.types import Budget, Call, Chunk, Limit, Prompt, Spent
-
-LEAST = 16
-"""Tokens that an allowance holds at least, while there are so many: each one costs an upstream request."""
 
 
 class Meter:
@@ -27,7 +24,7 @@ class Meter:
         self.deadline = clock() + budget.seconds
         self.cut: Limit | None = None
         self.spent = Spent()
-        self._held = self._flying = self._idle = 0
+        self._held = self._idle = 0
         self._scopes: list[anyio.CancelScope] = []
 
     @contextmanager
@@ -58,35 +55,39 @@ class Meter:
         self.spent = replace(self.spent, samples=self.spent.samples + admitted)
         if not admitted:
             self.stop("samples")
+        elif admitted < n:
+            self.cut = self.cut or "samples"
         return admitted
 
     @contextmanager
-    def wave(self, n: int) -> Iterator[int]:
-        """A wave of `n` sequences begins: yields how many tokens each of them may take at first."""
-        share = self.free // max(1, n * self._idle)
+    def wave(self, n: int) -> Iterator["Shares"]:
+        """A wave of `n` sequences begins: yields equal shares of what is free, held for them until they take them."""
+        shares = Shares(self.free // (max(1, n) * max(1, self._idle)), n)
         self._idle -= 1
+        self._held += shares.each * n
         try:
-            yield share
+            yield shares
         finally:
             self._idle += 1
+            self._held -= shares.each * shares.left
 
     @property
     def free(self) -> int:
         """Tokens neither spent nor held."""
         return max(0, self.budget.tokens - self.spent.tokens - self._held)
 
-    def take(self, want: int, n: int, share: int | None = None) -> int:
-        """An allowance for each of `n` sequences that want `want` tokens: at most a fair share of what is left."""
-        fair = self.free // (n + self._flying) if share is None else share
-        grant = min(want, max(LEAST, fair), self.free // n)
+    def take(self, want: int, n: int, shares: "Shares | None" = None) -> int:
+        """An allowance for each of `n` sequences that want `want` tokens: from their wave's shares, or of what is free."""
+        if shares:
+            self._held -= shares.each * n
+            shares.left -= n
+        grant = min(want, self.free // n, shares.each if shares else want)
         self._held += grant * n
-        self._flying += n if grant else 0
         return grant
 
-    def give_back(self, unused: int, n: int) -> None:
-        """`n` sequences are over and leave `unused` tokens of their allowances."""
+    def give_back(self, unused: int) -> None:
+        """A call is over and leaves `unused` tokens of its allowances."""
         self._held -= unused
-        self._flying -= n
 
     @property
     def exhausted(self) -> bool:
@@ -103,6 +104,14 @@ class Meter:
         self.spent = replace(self.spent, **changes)
 
 
+@dataclass
+class Shares:
+    """What each sequence of a wave may take at first, and how many have not taken it yet."""
+
+    each: int
+    left: int
+
+
 class Metered:
     """A backend that takes an allowance for each call and charges a meter for all that arrives.
 
@@ -116,9 +125,10 @@ class Metered:
         return await self.inner.render(prompt)
 
     @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
-        granted = self.meter.take(call.max_tokens, call.n, call.share)
+    async def stream(self, call: Call, shares: Shares | None = None) -> AsyncIterator[AsyncIterator[Chunk]]:
+        granted = self.meter.take(call.max_tokens, call.n, shares)
         if not granted:
+            self.meter.cut = self.meter.cut or "tokens"
             if self.meter.exhausted:
                 self.meter.stop("tokens")
             await anyio.lowlevel.checkpoint()
@@ -130,7 +140,7 @@ class Metered:
             async with self.inner.stream(replace(call, max_tokens=granted)) as chunks:
                 yield self._charging(chunks, held, scarce=granted < call.max_tokens)
         finally:
-            self.meter.give_back(held.tokens, call.n)
+            self.meter.give_back(held.tokens)
 
     async def _charging(self, chunks: AsyncIterator[Chunk], held: "_Held", scarce: bool) -> AsyncIterator[Chunk]:
         async for chunk in chunks:

@@ -13,13 +13,15 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from strategies.events import Closed, Lost, Note, Opened, Scored, Token
 from strategies.growth import Growth, call_for, seed_of
-from strategies.meter import Meter, Metered
+from strategies.meter import Meter, Metered, Shares
 from strategies.protocols import Backend, BackendError, Observer, Verifier
 from strategies.tasks import unwrapped
 from strategies.types import Candidate, Finish, Sampling
 
 GROUP = 8
 """Sequences that share one upstream request at most: a group can only be aborted, and lost, whole."""
+LEAST = 16
+"""Tokens that must be free for a sequence to go on after its share of a scarce budget: each time costs a request."""
 ROOM = 4096
 """Tokens that a path may take where neither the caller nor the engine sets a limit."""
 
@@ -30,7 +32,6 @@ class _Wave:
 
     send: MemoryObjectSendStream[Candidate]
     tasks: TaskGroup
-    share: int
     judge: bool
     left: int
 
@@ -40,6 +41,28 @@ class _Wave:
         self.left -= 1
         if self.left <= 0:
             self.send.close()
+
+
+class _Arrivals:
+    """The children of a race as they finish; raises the error of the last where all are lost."""
+
+    def __init__(self, receive: MemoryObjectReceiveStream[Candidate], lost: list[BackendError], expected: int) -> None:
+        self._receive, self._lost, self._expected = receive, lost, expected
+        self._lost_before = len(lost)
+
+    def __aiter__(self) -> "_Arrivals":
+        return self
+
+    async def __anext__(self) -> Candidate:
+        if not self._expected:
+            await anyio.lowlevel.checkpoint()
+            raise StopAsyncIteration
+        try:
+            return await self._receive.receive()
+        except anyio.EndOfStream:
+            if len(self._lost) - self._lost_before == self._expected:
+                raise self._lost[-1] from None
+            raise StopAsyncIteration from None
 
 
 class Run:
@@ -94,13 +117,13 @@ class Run:
         broods = [self._bear(await self._rendered(parent), n, sampling) for parent in parents]
         growths = [growth for brood in broods for growth in brood]
         send, receive = anyio.create_memory_object_stream[Candidate](math.inf)
-        with unwrapped(), send, receive, self._meter.wave(len(growths)) as share:
+        with unwrapped(), send, receive, self._meter.wave(len(growths)) as shares:
             try:
                 async with anyio.create_task_group() as tasks:
-                    wave = _Wave(send, tasks, share, judge, len(growths))
+                    wave = _Wave(send, tasks, judge, len(growths))
                     for group in self._groups(broods):
-                        tasks.start_soon(self._grow, group, share, wave)
-                    yield self._arriving(wave, receive)
+                        tasks.start_soon(self._grow, group, shares, wave)
+                    yield _Arrivals(receive, self.lost, len(growths))
                     tasks.cancel_scope.cancel()
             finally:
                 for growth in growths:
@@ -166,12 +189,12 @@ class Run:
             for part in range(parts):
                 yield brood[len(brood) * part // parts : len(brood) * (part + 1) // parts]
 
-    async def _grow(self, growths: Sequence[Growth], share: int | None, wave: _Wave) -> None:
+    async def _grow(self, growths: Sequence[Growth], shares: Shares, wave: _Wave) -> None:
         """Grow siblings by one request; those that only the budget's share ended go on alone."""
         before = [growth.tokens for growth in growths]
         live = self._watched and len(growths) == 1
         try:
-            async with self._backend.stream(call_for(growths, live=live, share=share)) as chunks:
+            async with self._backend.stream(call_for(growths, live=live), shares) as chunks:
                 async for chunk in chunks:
                     growth = growths[chunk.index]
                     growth.add(chunk)
@@ -180,11 +203,20 @@ class Run:
                         self._arrive(self._close(growth, chunk.finish), wave)
         except BackendError as error:
             self._lose([growth for growth in growths if growth.open], error, wave)
-        for growth, tokens in zip(growths, before, strict=True):
-            if growth.open and growth.tokens > tokens:
-                wave.tasks.start_soon(self._grow, [growth], None, wave)
-            elif growth.open:
+        hungry = [g for g, tokens in zip(growths, before, strict=True) if g.open and g.tokens > tokens]
+        going_on = hungry[: self._meter.free // LEAST]
+        for growth in growths:
+            if growth.open and growth not in going_on:
                 self._arrive(self._close(growth, "cut"), wave)
+        if going_on:
+            await self._go_on(going_on, wave)
+
+    async def _go_on(self, growths: Sequence[Growth], wave: _Wave) -> None:
+        """Grow sequences further, each by a request of its own, on equal shares of what is free by now."""
+        with self._meter.wave(len(growths)) as shares:
+            async with anyio.create_task_group() as tasks:
+                for growth in growths:
+                    tasks.start_soon(self._grow, [growth], shares, wave)
 
     def _close(self, growth: Growth, finish: Finish) -> Candidate:
         child = growth.close(finish)
@@ -210,16 +242,3 @@ class Run:
     async def _judge(self, child: Candidate, wave: _Wave) -> None:
         [judged] = await self.score([child])
         wave.done(judged)
-
-    async def _arriving(
-        self, wave: _Wave, receive: MemoryObjectReceiveStream[Candidate]
-    ) -> AsyncIterator[Candidate]:
-        expected, lost, arrived = wave.left, len(self.lost), 0
-        if not expected:
-            await anyio.lowlevel.checkpoint()
-            return
-        async for child in receive:
-            arrived += 1
-            yield child
-        if not arrived:
-            raise self.lost[-1]

@@ -26,13 +26,11 @@ async def together(act: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list
 
 @contextmanager
 def unwrapped() -> Iterator[None]:
-    """Let an error leave a task group as itself when it is the only one."""
+    """Let the first error leave a task group as itself."""
     try:
         yield
     except BaseExceptionGroup as group:
         error: BaseException = group
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        if error is group:
-            raise
         raise error from error.__cause__

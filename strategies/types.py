@@ -118,8 +118,7 @@ class Candidate:
 class Call:
     """One request to an engine: `n` continuations of `prompt` + `steps`, each of at most `max_tokens`.
 
-    Somebody watches a `live` call token by token; others may arrive in coarse pieces. `share` is what each of them
-    may take of a scarce budget at first.
+    Somebody watches a `live` call token by token; others may arrive in coarse pieces.
     """
 
     prompt: Prompt
@@ -128,7 +127,6 @@ class Call:
     n: int = 1
     sampling: Sampling = field(default_factory=Sampling)
     live: bool = False
-    share: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

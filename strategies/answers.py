@@ -1,0 +1,102 @@
+"""Reading the final answer out of a response, and telling when two answers are the same. Linear scans only."""
+
+import re
+from fractions import Fraction
+
+from strategies.types import Candidate
+
+LONGEST = 4096
+"""Characters of the longest answer that may vote, and of a text's end that is searched for a number."""
+DIGITS = 60
+"""Characters of the longest text that is read as a number."""
+BOXES = 8
+"""How many `\\boxed{` are tried from the end before there is none."""
+
+NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?(?![\w])")
+FRACTION = re.compile(r"(-?)(?:\\[dt]?frac\{(\d+)\}\{(\d+)\}|(\d+) */ *(\d+))")
+DRESSING = ("$", "€", "£", "\\$", "\\(", "\\)", "\\[", "\\]", "**", "\\!", "\\,")
+
+
+def answer_of(candidate: Candidate) -> str | None:
+    """What the candidate answers, as it votes: canonical, None where it has to abstain.
+
+    A path that the model did not end itself votes only with a closed tag or box: its last number may be anything.
+    """
+    found = final_answer(candidate.text, whole=candidate.finish == "stop")
+    return canonical(found) if found else None
+
+
+def final_answer(text: str, *, whole: bool = True) -> str | None:
+    """The last `<answer>…</answer>`, else the last `\\boxed{…}`, else, of a `whole` text, the last number.
+
+    Only what follows the model's own `</think>` counts, where there is one.
+    """
+    said = text.rpartition("</think>")[2]
+    found = tagged(said) or boxed(said)
+    if found is None and whole:
+        numbers = NUMBER.findall(said[-LONGEST:])
+        found = numbers[-1] if numbers else None
+    return found if found and len(found) <= LONGEST else None
+
+
+def tagged(text: str) -> str | None:
+    """What the last closed `<answer>` tag holds."""
+    end = text.rfind("</answer>")
+    start = text.rfind("<answer>", 0, max(end, 0))
+    if start < 0:
+        return None
+    inside = text[start + len("<answer>") : end].strip()
+    return boxed(inside) or inside or None
+
+
+def boxed(text: str) -> str | None:
+    """What the last closed `\\boxed{…}` holds, its braces matched."""
+    end = len(text)
+    for _ in range(BOXES):
+        end = text.rfind("\\boxed{", 0, end)
+        if end < 0:
+            return None
+        inside = braced(text, end + len("\\boxed{"))
+        if inside is not None:
+            return inside.strip() or None
+    return None
+
+
+def braced(text: str, start: int) -> str | None:
+    """The text from `start` up to the brace that closes the one before it, at most `LONGEST` characters."""
+    depth = 1
+    for at in range(start, min(len(text), start + LONGEST)):
+        if text[at] == "{":
+            depth += 1
+        elif text[at] == "}":
+            depth -= 1
+            if depth == 0:
+                return text[start:at]
+    return None
+
+
+def canonical(answer: str) -> str:
+    """Equal for equal answers: numbers by value ("1,000.0" is "1000", "1/2" is "0.5"), text by its words."""
+    bare = answer
+    for mark in DRESSING:
+        bare = bare.replace(mark, "")
+    bare = bare.strip().rstrip(".").strip()
+    value = number(bare)
+    if value is not None:
+        return value
+    return " ".join(bare.casefold().split()) or answer
+
+
+def number(text: str) -> str | None:
+    """The value of a text that is nothing but a number, written one way."""
+    if len(text) > DIGITS:
+        return None
+    percent = "%" if text.endswith(("%", "\\%")) else ""
+    text = text.rstrip("%").rstrip("\\").strip()
+    if match := FRACTION.fullmatch(text):
+        sign, *parts = match.groups()
+        above, below = (int(part) for part in parts if part)
+        return f"{Fraction(above, below) * (-1 if sign else 1)}{percent}" if below else None
+    if NUMBER.fullmatch(text.removeprefix("+")):
+        return f"{Fraction(text.replace(',', ''))}{percent}"
+    return None

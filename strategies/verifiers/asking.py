@@ -1,0 +1,39 @@
+"""Asking a model for a verdict: a question in which what is judged cannot pass for an instruction."""
+
+import json
+from dataclasses import dataclass
+
+from strategies.protocols import Backend
+from strategies.types import Call, Candidate, Prompt, Sampling, TopLogprobs
+from strategies.verifiers.base import question
+
+SHOWN = 16_000
+"""Characters of a response that a judge gets to see: the end of a longer one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the model said, and the alternatives it weighed, one entry a token."""
+
+    text: str
+    tokens: tuple[TopLogprobs, ...]
+
+
+def case(candidate: Candidate, instruction: str) -> Prompt:
+    """The question and the response, each as one JSON string that nothing in it can end, and then the instruction."""
+    asked = json.dumps(question(candidate)[-SHOWN:], ensure_ascii=False)
+    said = json.dumps(candidate.text[-SHOWN:], ensure_ascii=False)
+    text = f"Question: {asked}\n\nProposed response: {said}\n\n{instruction}"
+    return Prompt(({"role": "user", "content": text},))
+
+
+async def verdict(ask: Backend, prompt: Prompt, choices: list[str], *, max_tokens: int, logprobs: int = 0) -> Verdict:
+    """Let the model pick one of `choices`: a grammar leaves it no other words. Raises BackendError."""
+    sampling = Sampling(temperature=0.0, logprobs=logprobs, extra={"structured_outputs": {"choice": choices}})
+    call = Call(await ask.render(prompt), max_tokens, sampling=sampling, live=True)
+    text, tokens = "", []
+    async with ask.stream(call) as chunks:
+        async for chunk in chunks:
+            text += chunk.text
+            tokens += chunk.logprobs
+    return Verdict(text, tuple(tokens))

@@ -1,0 +1,93 @@
+"""Every strategy keeps the contract, wherever its budget cuts it."""
+
+import pytest
+
+from strategies.answers import answer_of
+from strategies.beam_search import BeamSearch
+from strategies.best_of_n import BestOfN
+from strategies.events import Closed
+from strategies.registry import Registry
+from strategies.self_consistency import SelfConsistency
+from strategies.single import Single
+from strategies.testing import FakeBackend, FakeVerifier, chatter, check_strategy, play
+from strategies.types import Budget, Sampling
+
+pytestmark = pytest.mark.anyio
+
+STRATEGIES = [
+    Single(),
+    SelfConsistency(n=5),
+    SelfConsistency(n=20, early_stop=False),
+    BestOfN(n=4),
+    BestOfN(n=4, selection="weighted_vote"),
+    BeamSearch(beams=2, width=2, depth=4),
+    BeamSearch(beams=2, width=3, depth=6, min_score=0.05, step_tokens=3, selection="weighted_vote"),
+]
+
+
+def named(strategy):
+    return f"{strategy.name}-{strategy.model_dump(exclude_unset=True)}"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=named)
+@pytest.mark.parametrize("tokens", [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 1000])
+async def test_it_holds_at_every_token_budget(strategy, tokens):
+    for seed in range(8):
+        await check_strategy(strategy, Budget(tokens=tokens, seconds=5), seed=seed, watched=seed % 2 == 0)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=named)
+@pytest.mark.parametrize("samples", [1, 2, 3, 5, 8, 100])
+async def test_it_holds_at_every_sample_budget(strategy, samples):
+    for seed in range(8):
+        await check_strategy(strategy, Budget(samples=samples, seconds=5), seed=seed)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=named)
+@pytest.mark.parametrize("seconds", [0.0, 0.01, 0.03])
+async def test_it_holds_at_every_deadline(strategy, seconds):
+    backend = FakeBackend(lambda call, seed: "hm " * 100, pause=0.004)
+    played = await play(strategy, backend, budget=Budget(seconds=seconds))
+    assert played.meter.cut == "seconds"
+    assert backend.open == 0
+    assert played.answer.finish or not played.answer.tokens
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=named)
+async def test_groups_of_1_4_and_8_give_the_same_samples(strategy):
+    samples, answers = {}, set()
+    for group in (1, 4, 8):
+        played = await play(strategy, FakeBackend(chatter(3)), sampling=Sampling(seed=7), group=group)
+        answers.add(answer_of(played.answer))
+        for event in played.events:
+            if isinstance(event, Closed) and event.candidate.finish != "cut":
+                assert samples.setdefault(event.candidate.id, event.candidate.text) == event.candidate.text
+    assert len(answers) == 1
+
+
+async def test_no_seed_of_the_callers_means_none_is_sent():
+    backend = FakeBackend(chatter(0))
+    await play(SelfConsistency(n=3), backend, sampling=Sampling())
+    assert {call.sampling.seed for call in backend.calls} == {None}
+
+
+def test_every_built_in_strategy_is_under_contract():
+    assert {strategy.name for strategy in STRATEGIES} == set(Registry().strategies)
+
+
+def test_a_strategy_file_has_at_most_80_lines():
+    from pathlib import Path
+
+    for kind in Registry().strategies.values():
+        path = Path("strategies") / f"{kind.model_fields['name'].default}.py"
+        assert len(path.read_text().splitlines()) <= 80
+
+
+async def test_a_verifier_that_spends_the_budget_leaves_an_answer():
+    verifier = FakeVerifier(lambda c: 1.0, asks=True)
+    played = await play(
+        BestOfN(n=4), FakeBackend(lambda call, seed: "a b c"), budget=Budget(tokens=13), verifier=verifier
+    )
+    assert played.meter.spent.tokens == 13
+    assert played.meter.cut == "tokens"
+    assert played.answer.text == "a b c"

@@ -1,0 +1,157 @@
+"""Growing and judging: races, lost samples, groups, seeds, budgets."""
+
+import anyio
+import pytest
+
+from strategies.base import execute
+from strategies.beam_search import BeamSearch
+from strategies.best_of_n import BestOfN
+from strategies.events import Closed, Lost, Note, Opened, Token
+from strategies.growth import seed_of
+from strategies.meter import Meter
+from strategies.protocols import BackendError
+from strategies.run import Run
+from strategies.self_consistency import SelfConsistency
+from strategies.single import Single
+from strategies.testing import ROOT, FakeBackend, FakeVerifier, chatter, failing, play
+from strategies.types import Budget, Sampling
+
+pytestmark = pytest.mark.anyio
+
+
+def answering(text):
+    return lambda call, seed: text
+
+
+async def test_a_majority_settles_early_and_stops_the_stragglers():
+    slow = {seed_of(0, "0") + 7, seed_of(0, "0") + 8}
+    backend = FakeBackend(lambda call, seed: "hm " * (900 if seed in slow else 1) + "\\boxed{42}", pause=0.001)
+    played = await play(SelfConsistency(n=9), backend, group=1)
+    assert played.answer.text.endswith("{42}")
+    assert any(isinstance(event, Note) and "settled after" in event.text for event in played.events)
+    assert backend.open == 0
+    assert backend.streamed < 200, "the stragglers ran on"
+
+
+async def test_a_lost_sample_makes_n_smaller():
+    reply = failing(answering("\\boxed{42}"), lambda call, seed: seed == seed_of(0, "0"))
+    played = await play(BestOfN(n=3), FakeBackend(reply), group=1)
+    assert played.answer.text == "\\boxed{42}"
+    assert [event.id for event in played.events if isinstance(event, Lost)] == ["0.0"]
+
+
+async def test_a_lost_group_is_lost_whole_and_only_it():
+    reply = failing(answering("\\boxed{42}"), lambda call, seed: seed == seed_of(0, "0"))
+    played = await play(SelfConsistency(n=8, early_stop=False), FakeBackend(reply))
+    assert [event.id for event in played.events if isinstance(event, Lost)] == ["0.0", "0.1", "0.2", "0.3"]
+
+
+@pytest.mark.parametrize("strategy", [Single(), SelfConsistency(n=4), BestOfN(n=4), BeamSearch()])
+async def test_when_all_samples_are_lost_the_error_is_raised(strategy):
+    reply = failing(answering(""), lambda call, seed: True)
+    with pytest.raises(BackendError, match="503") as caught:
+        await play(strategy, FakeBackend(reply))
+    assert caught.value.status == 503
+
+
+async def test_cancelling_the_caller_closes_every_stream():
+    backend = FakeBackend(answering("a b c d e f"), pause=1)
+    with anyio.move_on_after(0.02):
+        await play(BeamSearch(), backend)
+    assert len(backend.calls) == 2
+    assert backend.open == 0
+
+
+async def test_an_error_in_a_verifier_arrives_as_itself():
+    def judge(candidate):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await play(BestOfN(n=3), FakeBackend(answering("x")), verifier=FakeVerifier(judge))
+
+
+async def test_a_verifier_whose_engine_fails_leaves_the_samples_unjudged_and_says_so():
+    class Down:
+        async def score(self, candidates, ask):
+            raise BackendError("no reward model")
+
+    played = await play(BestOfN(n=3), FakeBackend(answering("x \\boxed{1}")), verifier=Down())
+    assert played.answer.text == "x \\boxed{1}"
+    assert any(isinstance(event, Note) and "no reward model" in event.text for event in played.events)
+
+
+async def test_ids_tell_the_tree():
+    backend = FakeBackend(lambda call, seed: "\\boxed{1}" if call.steps else f"s{seed}\n\n")
+    played = await play(BeamSearch(beams=2, width=2), backend, verifier=FakeVerifier(lambda c: 0))
+    opened = [event.id for event in played.events if isinstance(event, Opened)]
+    assert opened == ["0.0", "0.1", "0.2", "0.3", "0.0.0", "0.0.1", "0.1.0", "0.1.1"]
+
+
+async def test_the_prompt_is_rendered_once():
+    backend = FakeBackend(lambda call, seed: "\\boxed{1}" if len(call.steps) == 3 else f"s{seed}\n\n")
+    await play(BeamSearch(beams=2, width=2), backend, verifier=FakeVerifier(lambda c: 0))
+    assert len(backend.rendered) == 1
+    assert all(call.prompt.ids for call in backend.calls)
+
+
+async def test_a_watched_sample_runs_alone_and_live_and_the_rest_in_two_groups():
+    backend = FakeBackend(answering("\\boxed{1}"))
+    await play(SelfConsistency(n=16, early_stop=False), backend, watched=True)
+    assert sorted((call.n, call.live) for call in backend.calls) == [(1, True), (7, False), (8, False)]
+
+
+async def test_siblings_get_consecutive_seeds():
+    backend = FakeBackend(answering("\\boxed{1}"))
+    await play(SelfConsistency(n=12, early_stop=False), backend, sampling=Sampling(seed=5))
+    seeds = sorted(call.sampling.seed + at for call in backend.calls for at in range(call.n))
+    assert seeds == list(range(seed_of(5, "0"), seed_of(5, "0") + 12))
+
+
+async def test_a_scarce_budget_is_shared_and_what_short_samples_leave_goes_to_the_others():
+    first = seed_of(0, "0")
+    backend = FakeBackend(
+        lambda call, seed: "x " * (5 if seed < first + 4 and not call.steps else 60) + "\\boxed{1}", interval=8
+    )
+    played = await play(SelfConsistency(n=8, early_stop=False), backend, budget=Budget(tokens=256))
+    closed = [event.candidate for event in played.events if isinstance(event, Closed)]
+    assert sorted(c.tokens for c in closed) == [6, 6, 6, 6, 58, 58, 58, 58]
+    assert {c.finish for c in closed} == {"stop", "cut"}
+
+
+async def test_a_step_that_its_tokens_end_is_not_the_end_of_the_path():
+    backend = FakeBackend(lambda call, seed: "a b c d e f")
+    played = await play(BeamSearch(beams=1, width=1, step_tokens=4, depth=3), backend)
+    assert [event.candidate.finish for event in played.events if isinstance(event, Closed)] == ["step", "step", "stop"]
+
+
+async def test_max_tokens_bound_a_path_not_a_step():
+    backend = FakeBackend(lambda call, seed: "a b c\n\n")
+    played = await play(BeamSearch(beams=1, width=1), backend, sampling=Sampling(seed=0, max_tokens=8))
+    assert played.answer.tokens == 8
+    assert played.answer.finish == "length"
+
+
+async def test_leaving_a_race_closes_what_has_not_even_started():
+    backend = FakeBackend(chatter(0))
+    events = []
+    meter = Meter(Budget())
+    with meter.cutting():
+        run = Run(backend, meter, observe=events.append)
+        async with run.race(ROOT, n=4):
+            pass
+    assert [event.candidate.finish for event in events if isinstance(event, Closed)] == ["cut"] * 4
+    assert run.found == ()
+
+
+async def test_two_runs_share_one_budget_evenly():
+    backend = FakeBackend(lambda call, seed: "x " * 500)
+    meter = Meter(Budget(tokens=128))
+    events = []
+    async with anyio.create_task_group() as tasks:
+        for index in "01":
+            root = type(ROOT)(ROOT.prompt, id=index)
+            strategy = SelfConsistency(n=2)
+            tasks.start_soon(lambda r=root, s=strategy: execute(s, r, backend, meter, observe=events.append))
+    spent = {index: sum(e.tokens for e in events if isinstance(e, Token) and e.id.startswith(index)) for index in "01"}
+    assert spent == {"0": 64, "1": 64}
+    assert meter.spent.tokens == 128
