@@ -12,14 +12,15 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-CLEANUP_SECONDS = 5.0
+STRAGGLER_SECONDS = 1.0
+GIVE_UP_SECONDS = 10.0
 
 
 def prctl(option: int, value: int) -> None:
@@ -28,7 +29,7 @@ def prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def start(command: Sequence[str]) -> int:
+def start(command: list[str]) -> int:
     """Start `command` in a process group of its own and return its process id."""
     pid = os.fork()
     if pid:
@@ -46,7 +47,7 @@ def start(command: Sequence[str]) -> int:
 class Family:
     """A command and everything it started: its process group, and orphans, which the kernel hands to us."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: list[str]) -> None:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         self.pid = start(command)
         self.status: int | None = None
@@ -64,22 +65,27 @@ class Family:
                 code = os.waitstatus_to_exitcode(status)
                 self.status = code if code >= 0 else 128 - code
 
-    def send(self, number: signal.Signals) -> None:
-        """Signal the group, and the orphans that left it for one of their own."""
-        for kill, target in ((os.killpg, self.pid), *((os.kill, child) for child in children())):
-            send_quietly(kill, target, number)
-
     def end(self, grace: float) -> None:
-        """End everyone: ask, wait `grace` seconds, then kill, and wait until they are gone."""
-        self.send(signal.SIGTERM)
-        asked = time.monotonic()
-        while not self.reap():
-            waited = time.monotonic() - asked
-            if waited > grace + CLEANUP_SECONDS:
-                return
-            if waited > grace:
-                self.send(signal.SIGKILL)
+        """End everyone: ask, wait up to `grace` seconds for the command and a second more for the rest, then kill."""
+        send_quietly(os.killpg, self.pid, signal.SIGTERM)
+        asked = {self.pid}
+        last = time.monotonic() + grace
+        while not self.reap() and time.monotonic() < last + GIVE_UP_SECONDS:
+            orphans = set(children()) - {self.pid}
+            for orphan in orphans - asked:
+                send_quietly(os.kill, orphan, signal.SIGTERM)
+            asked |= orphans
+            if self.status is not None:
+                last = min(last, time.monotonic() + STRAGGLER_SECONDS)
+            if time.monotonic() > last:
+                self.kill(orphans)
             time.sleep(0.02)
+
+    def kill(self, orphans: set[int]) -> None:
+        """Kill the group, and the orphans that left it for one of their own."""
+        send_quietly(os.killpg, self.pid, signal.SIGKILL)
+        for orphan in orphans:
+            send_quietly(os.kill, orphan, signal.SIGKILL)
 
 
 def children() -> list[int]:
@@ -117,7 +123,7 @@ def note(number: int, frame: FrameType | None) -> None:
     """Let a signal interrupt `poll`; its number arrives through the wake-up pipe."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the command line's command under guard and return its exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--grace", type=float, default=5.0, metavar="SECONDS")
@@ -130,7 +136,7 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, note)
     family = Family(options.command)
     wait(family, wake)
-    family.end(options.grace if family.status is None else 1.0)
+    family.end(options.grace)
     return 1 if family.status is None else family.status
 
 
