@@ -9,7 +9,10 @@ A part is made under a temporary name and renamed when it is whole; one that is 
 
 import argparse
 import fcntl
+import hashlib
+import json
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -18,8 +21,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
+from urllib.request import Request, urlopen
 
 if sys.version_info < (3, 11):  # noqa: UP036 (this file runs before anything has been checked)
     sys.exit("Ponder needs Python 3.11 or newer; name one that you have: make PYTHON=python3.12 …")
@@ -142,9 +147,31 @@ class Builder:
         return process.returncode == 0
 
 
-def make_environment(builder: Builder, part: Path) -> None:
-    """Make a virtual environment at `part` whose scripts work once it is at the builder's folder."""
-    builder.run(f"{builder.folder.name}: creating the environment", [sys.executable, "-m", "venv", part])
+def make_environment(builder: Builder, part: Path, *, has_pip: bool = find_spec("ensurepip") is not None) -> None:
+    """Make a virtual environment at `part`, with pip, whether or not this Python brings one (Debian's may not)."""
+    what = f"{builder.folder.name}: creating the environment"
+    if has_pip:
+        builder.run(what, [sys.executable, "-m", "venv", part])
+        return
+    builder.run(what, [sys.executable, "-m", "venv", "--without-pip", part])
+    builder.run(f"{builder.folder.name}: fetching pip", [sys.executable, __file__, "pip", part])
+    [wheel] = part.glob("pip-*.whl")
+    builder.run(what, [part / "bin" / "python", wheel / "pip", "install", "--no-index", "--no-deps", wheel])
+    wheel.unlink()
+
+
+def fetch_pip(folder: Path) -> None:
+    """Download the wheel of the pip that `pip.txt` names into `folder`; refuse any other."""
+    version, digest = re.findall(r"pip==(\S+)|sha256:(\w+)", (paths.LOCKS / "pip.txt").read_text())
+    name = f"pip-{version[0]}-py3-none-any.whl"
+    listing = Request("https://pypi.org/simple/pip/", headers={"Accept": "application/vnd.pypi.simple.v1+json"})
+    with urlopen(listing, timeout=60) as reply:
+        [url] = [file["url"] for file in json.load(reply)["files"] if file["filename"] == name]
+    with urlopen(url, timeout=60) as reply:
+        wheel = reply.read()
+    if hashlib.sha256(wheel).hexdigest() != digest[1]:
+        raise Failed(f"{name}: not the file that {paths.LOCKS / 'pip.txt'} names")
+    (folder / name).write_bytes(wheel)
 
 
 def move_scripts(part: Path, folder: Path) -> None:
@@ -179,7 +206,9 @@ def install_engine(progress: Progress) -> None:
     kind = paths.engine_kind()
 
     def fill(builder: Builder, part: Path) -> None:
-        check_wheels_exist()
+        here = (platform.system(), platform.libc_ver()[0], platform.machine(), sys.version_info[:2])
+        if (reason := why_no_wheel(*here)) is not None:
+            raise Failed(reason)
         make_environment(builder, part)
         python = part / "bin" / "python"
         if kind == "cpu":
@@ -198,16 +227,14 @@ def install_cpu_torch(builder: Builder, python: Path) -> None:
         builder.run("engine: installing torch from PyTorch's index", [*command, "--extra-index-url", TORCH_INDEX])
 
 
-def check_wheels_exist() -> None:
-    """Raise `Failed` where vLLM publishes no wheel for this machine."""
-    machine, libc = platform.machine(), platform.libc_ver()[0]
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    supported = sys.platform == "linux" and libc == "glibc" and machine in ("x86_64", "aarch64")
-    if not supported or sys.version_info >= (3, 15):
-        raise Failed(
-            f"engine: vLLM 0.32 has wheels for Python 3.11 to 3.14 on Linux with glibc, x86_64 or aarch64; this "
-            f"is Python {version} on {sys.platform} {libc} {machine}. Use --engine-url with a vLLM elsewhere."
-        )
+def why_no_wheel(system: str, libc: str, machine: str, python: tuple[int, int]) -> str | None:
+    """Return why vLLM publishes no wheel for such a machine, or None where it does."""
+    if system == "Linux" and libc == "glibc" and machine in ("x86_64", "aarch64") and (3, 11) <= python < (3, 15):
+        return None
+    return (
+        "engine: vLLM 0.32 has wheels for Python 3.11 to 3.14 on Linux with glibc, x86_64 or aarch64; this is Python "
+        f"{python[0]}.{python[1]} on {system} {libc} {machine}. Serve with --engine-url and a vLLM elsewhere instead."
+    )
 
 
 def install_model(progress: Progress) -> None:
@@ -245,6 +272,9 @@ def main(arguments: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:])
+        if sys.argv[1:2] == ["pip"]:
+            fetch_pip(Path(sys.argv[2]))
+        else:
+            main(sys.argv[1:])
     except Failed as failure:
         sys.exit(str(failure))
