@@ -14,7 +14,7 @@ from strategies.types import Candidate
 class BeamSearch(Judged):
     """Grow `width` next steps from each of `beams` paths, keep the best `beams` paths, repeat until all finished.
 
-    The first wave grows beams × width steps from the question. A finished path keeps its place and is not replaced.
+    The first wave grows beams * width steps from the question. A finished path keeps its place and is not replaced.
     """
 
     name: Literal["beam_search"] = "beam_search"

@@ -77,7 +77,7 @@ class Meter:
         return max(0, self.budget.tokens - self.spent.tokens - self._held)
 
     def take(self, want: int, n: int, shares: "Shares | None" = None) -> int:
-        """An allowance for each of `n` sequences that want `want` tokens: from their wave's shares, or of what is free."""
+        """An allowance for each of `n` sequences that want `want` tokens: their wave's shares, or of what is free."""
         if shares:
             self._held -= shares.each * n
             shares.left -= n
@@ -97,7 +97,7 @@ class Meter:
     def charge(self, chunk: Chunk, purpose: Literal["sampled", "verifier"]) -> None:
         """A chunk arrived: its tokens are spent."""
         self._held -= chunk.tokens
-        changes = {purpose: getattr(self.spent, purpose) + chunk.tokens}
+        changes: dict[str, int] = {purpose: getattr(self.spent, purpose) + chunk.tokens}
         if chunk.usage:
             changes["prompt"] = self.spent.prompt + chunk.usage.prompt
             changes["cached"] = self.spent.cached + chunk.usage.cached

@@ -15,11 +15,11 @@ class Backend(Protocol):
     """A model that writes."""
 
     async def render(self, prompt: Prompt) -> Prompt:
-        """The prompt with its token ids and `room`; unchanged where the engine cannot tell them. Raises BackendError."""
+        """The prompt with its token ids and `room`, or as it is where the engine cannot tell. Raises BackendError."""
         ...
 
     def stream(self, call: Call) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
-        """Generate `call.n` continuations; a chunk says which. Leaving the block aborts them all. Raises BackendError."""
+        """Generate `call.n` continuations; leaving the block aborts them all. Raises BackendError."""
         ...
 
 

@@ -20,7 +20,7 @@ VERIFIERS: tuple[type[BaseModel], ...] = (PTrue, Judge)
 
 
 class Registry:
-    """Strategies and verifiers by name. A plugin's classes enter by the groups "ponder.strategies" and "ponder.verifiers"."""
+    """Strategies and verifiers by name. Plugins enter by the groups "ponder.strategies" and "ponder.verifiers"."""
 
     def __init__(
         self, strategies: Iterable[type[Strategy]] = STRATEGIES, verifiers: Iterable[type[BaseModel]] = VERIFIERS

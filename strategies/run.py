@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
@@ -28,41 +27,32 @@ ROOM = 4096
 
 @dataclass
 class _Wave:
-    """The sequences of one race, and where they go when they are done."""
+    """Where the sequences of one race go when they are done."""
 
     send: MemoryObjectSendStream[Candidate]
     tasks: TaskGroup
     judge: bool
-    left: int
-
-    def done(self, child: Candidate | None = None) -> None:
-        if child:
-            self.send.send_nowait(child)
-        self.left -= 1
-        if self.left <= 0:
-            self.send.close()
 
 
 class _Arrivals:
-    """The children of a race as they finish; raises the error of the last where all are lost."""
+    """The children of a race as they finish. Raises the last error where all of them were lost."""
 
-    def __init__(self, receive: MemoryObjectReceiveStream[Candidate], lost: list[BackendError], expected: int) -> None:
-        self._receive, self._lost, self._expected = receive, lost, expected
-        self._lost_before = len(lost)
+    def __init__(self, receive: MemoryObjectReceiveStream[Candidate], lost: list[BackendError]) -> None:
+        self._receive, self._lost = receive, lost
+        self._arrived, self._lost_before = 0, len(lost)
 
     def __aiter__(self) -> "_Arrivals":
         return self
 
     async def __anext__(self) -> Candidate:
-        if not self._expected:
-            await anyio.lowlevel.checkpoint()
-            raise StopAsyncIteration
         try:
-            return await self._receive.receive()
+            child = await self._receive.receive()
         except anyio.EndOfStream:
-            if len(self._lost) - self._lost_before == self._expected:
+            if not self._arrived and len(self._lost) > self._lost_before:
                 raise self._lost[-1] from None
             raise StopAsyncIteration from None
+        self._arrived += 1
+        return child
 
 
 class Run:
@@ -112,20 +102,19 @@ class Run:
     ) -> AsyncIterator[AsyncIterator[Candidate]]:
         """As `extend`, children coming as they finish (judged, if asked for); leaving the block stops the rest.
 
-        Further keywords are fields of `Sampling` and take the place of the run's. Raises BackendError where all are lost.
+        Further keywords are fields of `Sampling`, in the place of the run's. Raises BackendError where all are lost.
         """
         broods = [self._bear(await self._rendered(parent), n, sampling) for parent in parents]
         growths = [growth for brood in broods for growth in brood]
         send, receive = anyio.create_memory_object_stream[Candidate](math.inf)
-        with unwrapped(), send, receive, self._meter.wave(len(growths)) as shares:
+        with unwrapped(), receive, self._meter.wave(len(growths)) as shares:
             try:
                 async with anyio.create_task_group() as tasks:
-                    wave = _Wave(send, tasks, judge, len(growths))
-                    for group in self._groups(broods):
-                        tasks.start_soon(self._grow, group, shares, wave)
-                    yield _Arrivals(receive, self.lost, len(growths))
+                    tasks.start_soon(self._grow_all, self._groups(broods), shares, send, judge)
+                    yield _Arrivals(receive, self.lost)
                     tasks.cancel_scope.cancel()
             finally:
+                send.close()
                 for growth in growths:
                     if growth.open:
                         self._close(growth, "cut")
@@ -189,6 +178,15 @@ class Run:
             for part in range(parts):
                 yield brood[len(brood) * part // parts : len(brood) * (part + 1) // parts]
 
+    async def _grow_all(
+        self, groups: Iterable[Sequence[Growth]], shares: Shares, send: MemoryObjectSendStream[Candidate], judge: bool
+    ) -> None:
+        with send:
+            async with anyio.create_task_group() as tasks:
+                wave = _Wave(send, tasks, judge)
+                for group in groups:
+                    tasks.start_soon(self._grow, group, shares, wave)
+
     async def _grow(self, growths: Sequence[Growth], shares: Shares, wave: _Wave) -> None:
         """Grow siblings by one request; those that only the budget's share ended go on alone."""
         before = [growth.tokens for growth in growths]
@@ -202,7 +200,7 @@ class Run:
                     if chunk.finish and chunk.finish != "cut":
                         self._arrive(self._close(growth, chunk.finish), wave)
         except BackendError as error:
-            self._lose([growth for growth in growths if growth.open], error, wave)
+            self._lose([growth for growth in growths if growth.open], error)
         hungry = [g for g, tokens in zip(growths, before, strict=True) if g.open and g.tokens > tokens]
         going_on = hungry[: self._meter.free // LEAST]
         for growth in growths:
@@ -224,21 +222,20 @@ class Run:
         self._observe(Closed(child))
         return child
 
-    def _lose(self, growths: Sequence[Growth], error: BackendError, wave: _Wave) -> None:
+    def _lose(self, growths: Sequence[Growth], error: BackendError) -> None:
         """A lost sample makes n smaller; it does not end the run."""
         for growth in growths:
             growth.open = False
             self.lost.append(error)
             del self._found[growth.child.id]
             self._observe(Lost(growth.child.id, str(error), growth.tokens))
-            wave.done()
 
     def _arrive(self, child: Candidate, wave: _Wave) -> None:
         if wave.judge:
             wave.tasks.start_soon(self._judge, child, wave)
         else:
-            wave.done(child)
+            wave.send.send_nowait(child)
 
     async def _judge(self, child: Candidate, wave: _Wave) -> None:
         [judged] = await self.score([child])
-        wave.done(judged)
+        wave.send.send_nowait(judged)

@@ -31,7 +31,8 @@ async def verdict(ask: Backend, prompt: Prompt, choices: list[str], *, max_token
     """Let the model pick one of `choices`: a grammar leaves it no other words. Raises BackendError."""
     sampling = Sampling(temperature=0.0, logprobs=logprobs, extra={"structured_outputs": {"choice": choices}})
     call = Call(await ask.render(prompt), max_tokens, sampling=sampling, live=True)
-    text, tokens = "", []
+    text = ""
+    tokens: list[TopLogprobs] = []
     async with ask.stream(call) as chunks:
         async for chunk in chunks:
             text += chunk.text

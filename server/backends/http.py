@@ -1,0 +1,89 @@
+"""Two calls to an engine: a JSON answer, or a stream of JSON events. Knows nothing of what they say."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from strategies.protocols import BackendError
+
+LONGEST_FRAME = 8 << 20
+"""Bytes of the longest event that an engine may send; one with log-probabilities of a whole group has far less."""
+
+
+class Upstream:
+    """One engine over HTTP. Leaving a stream closes its socket at once, which makes the engine abort."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, *, api_key: str | None = None) -> None:
+        self.session, self.url = session, url.rstrip("/")
+        self.headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+
+    async def get(self, path: str) -> bytes:
+        """The body of a GET. Raises BackendError."""
+        with translated(self.url):
+            async with self.session.get(self.url + path, headers=self.headers) as response:
+                return await read(response)
+
+    async def post(self, path: str, body: dict[str, Any]) -> bytes:
+        """The body of the answer to a POST. Raises BackendError, with the engine's status where it answered."""
+        with translated(self.url):
+            async with self.session.post(self.url + path, json=body, headers=self.headers) as response:
+                return await read(response)
+
+    @asynccontextmanager
+    async def sse(self, path: str, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The data of each server-sent event, `[DONE]` left out. Raises BackendError."""
+        with translated(self.url):
+            async with self.session.post(self.url + path, json=body, headers=self.headers) as response:
+                try:
+                    if response.status >= 400:
+                        await read(response)
+                    yield frames(response.content)
+                finally:
+                    response.close()
+
+
+async def read(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body; an error status raises BackendError with what the engine says about it."""
+    body = await response.read()
+    if response.status >= 400:
+        raise BackendError(message_of(body) or f"the engine answered {response.status}", response.status)
+    return body
+
+
+def message_of(body: bytes) -> str:
+    """What an engine's error body says, in any of the shapes that engines and routers use."""
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return body[:200].decode(errors="replace")
+    error = said.get("error", said.get("detail")) if isinstance(said, dict) else said
+    return str(error.get("message", error) if isinstance(error, dict) else error)[:500]
+
+
+async def frames(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """The data lines of a stream. Raises BackendError where it ends without `[DONE]`."""
+    rest = b""
+    async for data in content.iter_any():
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                frame = line[5:].strip()
+                if frame == b"[DONE]":
+                    return
+                yield frame
+        if len(rest) > LONGEST_FRAME:
+            raise BackendError("the engine sent an event of more than 8 MiB")
+    raise BackendError("the engine's stream ended before its time")
+
+
+@contextmanager
+def translated(url: str) -> Any:
+    """Faults of the connection as BackendError."""
+    try:
+        yield
+    except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:  # noqa: UP041
+        raise BackendError(f"no answer from the engine: {type(error).__name__}") from error
