@@ -31,6 +31,11 @@ class Strategy(BaseModel, ABC):
     async def explore(self, root: Candidate, run: Run) -> None:
         """Search for answers to `root`. May be cut at any await; whatever has grown stays found."""
 
+    @property
+    def widest(self) -> int:
+        """The most sequences that it has in flight at once."""
+        return 1
+
     def select(self, found: Sequence[Candidate]) -> Candidate:
         """Choose among what was found. Pure, and total on any non-empty list."""
         return select.best(select.complete(found))

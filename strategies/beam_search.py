@@ -28,6 +28,10 @@ class BeamSearch(Judged):
         "max", description="the best-scored path, or the answer whose paths' scores sum highest"
     )
 
+    @property
+    def widest(self) -> int:
+        return self.beams * self.width
+
     async def explore(self, root: Candidate, run: Run) -> None:
         paths, places = [root], self.beams
         for depth in range(1, self.depth + 1):

@@ -20,6 +20,10 @@ class BestOfN(Judged):
         "max", description="the best-scored response, or the answer whose responses' scores sum highest"
     )
 
+    @property
+    def widest(self) -> int:
+        return self.n
+
     async def explore(self, root: Candidate, run: Run) -> None:
         async with run.race(root, n=self.n, judge=True, logprobs=0) as arriving:
             judged = [candidate async for candidate in arriving]

@@ -20,6 +20,10 @@ class SelfConsistency(Strategy):
     n: int = Field(8, ge=1, description="most samples to draw")
     early_stop: bool = Field(True, description="stop once the leader cannot be overtaken")
 
+    @property
+    def widest(self) -> int:
+        return self.n
+
     async def explore(self, root: Candidate, run: Run) -> None:
         votes: Counter[str] = Counter()
         seen = 0

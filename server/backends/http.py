@@ -1,7 +1,6 @@
 """Two calls to an engine: a JSON answer, or a stream of JSON events. Knows nothing of what they say."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -17,27 +16,35 @@ LONGEST_FRAME = 8 << 20
 class Upstream:
     """One engine over HTTP. Leaving a stream closes its socket at once, which makes the engine abort."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, *, api_key: str | None = None) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        *,
+        api_key: str | None = None,
+        timeout: aiohttp.ClientTimeout | None = None,
+    ) -> None:
         self.session, self.url = session, url.rstrip("/")
-        self.headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
+        self._options: dict[str, Any] = {"headers": headers, "timeout": timeout}
 
     async def get(self, path: str) -> bytes:
         """The body of a GET. Raises BackendError."""
-        with translated(self.url):
-            async with self.session.get(self.url + path, headers=self.headers) as response:
+        with translated():
+            async with self.session.get(self.url + path, **self._options) as response:
                 return await read(response)
 
     async def post(self, path: str, body: dict[str, Any]) -> bytes:
         """The body of the answer to a POST. Raises BackendError, with the engine's status where it answered."""
-        with translated(self.url):
-            async with self.session.post(self.url + path, json=body, headers=self.headers) as response:
+        with translated():
+            async with self.session.post(self.url + path, data=msgspec.json.encode(body), **self._options) as response:
                 return await read(response)
 
     @asynccontextmanager
     async def sse(self, path: str, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[bytes]]:
         """The data of each server-sent event, `[DONE]` left out. Raises BackendError."""
-        with translated(self.url):
-            async with self.session.post(self.url + path, json=body, headers=self.headers) as response:
+        with translated():
+            async with self.session.post(self.url + path, data=msgspec.json.encode(body), **self._options) as response:
                 try:
                     if response.status >= 400:
                         await read(response)
@@ -81,9 +88,9 @@ async def frames(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
 
 
 @contextmanager
-def translated(url: str) -> Any:
+def translated() -> Iterator[None]:
     """Faults of the connection as BackendError."""
     try:
         yield
-    except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:  # noqa: UP041
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise BackendError(f"no answer from the engine: {type(error).__name__}") from error

@@ -7,7 +7,7 @@ again each time.
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -212,7 +212,12 @@ def common(call: Call) -> dict[str, Any]:
     stops = list(sampling.stop)
     if sampling.step and len(stops) < STOPS:
         stops.append(sampling.step)
-    wishes = {"temperature": sampling.temperature, "top_p": sampling.top_p, "seed": sampling.seed, "stop": stops or None}
+    wishes = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "seed": sampling.seed,
+        "stop": stops or None,
+    }
     return {
         **sampling.extra,
         **{name: value for name, value in wishes.items() if value is not None},
@@ -243,7 +248,9 @@ def logprobs_of(told: Logprobs | None) -> tuple[TopLogprobs, ...]:
     if told is None:
         return ()
     if told.content is not None:
-        return tuple(TopLogprobs(one.logprob, {top.token: top.logprob for top in one.top_logprobs}) for one in told.content)
+        return tuple(
+            TopLogprobs(one.logprob, {top.token: top.logprob for top in one.top_logprobs}) for one in told.content
+        )
     tops = told.top_logprobs or [None] * len(told.token_logprobs)
     return tuple(TopLogprobs(p or 0.0, top or {}) for p, top in zip(told.token_logprobs, tops, strict=True))
 

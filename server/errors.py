@@ -1,0 +1,107 @@
+"""Errors as OpenAI writes them: an object with four keys, at every status."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from strategies.protocols import BackendError
+
+RETRY_AFTER = 5
+"""Seconds after which a caller may try an engine that is down again."""
+
+
+class ErrorDetail(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """The body of every error."""
+
+    error: ErrorDetail
+
+
+class ApiError(Exception):
+    """An error that the caller is told, with the HTTP status it goes out with."""
+
+    def __init__(
+        self, status: int, message: str, *, param: str | None = None, code: str | None = None, type: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.param, self.code = status, message, param, code
+        self.type = type or ("invalid_request_error" if status < 500 else "server_error")
+
+    def body(self) -> dict[str, Any]:
+        detail = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return {"error": detail}
+
+    def response(self) -> Response:
+        headers = {"retry-after": str(RETRY_AFTER)} if self.status in (429, 503) else {}
+        return JSONResponse(self.body(), self.status, headers)
+
+
+def refused(message: str, param: str | None = None, code: str = "invalid_value") -> ApiError:
+    """A 400 that names the parameter."""
+    return ApiError(400, message, param=param, code=code)
+
+
+def from_validation(error: ValidationError, prefix: tuple[str, ...] = ()) -> ApiError:
+    """Pydantic's first complaint as a 400."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return refused("the body is not valid JSON", code="invalid_json")
+    where = (*prefix, *(str(part) for part in first["loc"] if not str(part).endswith("]")))
+    param = ".".join(where) or None
+    if first["type"] == "extra_forbidden":
+        return refused(f"unknown parameter: {param}", param, "unknown_parameter")
+    if first["type"] == "missing":
+        return refused(f"missing parameter: {param}", param, "missing_required_parameter")
+    return refused(f"{param}: {first['msg']}", param)
+
+
+def from_engine(error: BackendError) -> ApiError:
+    """What an engine's failure is to the caller."""
+    match error.status:
+        case 400 if "maximum context length" in str(error) or "the model takes" in str(error):
+            return refused(str(error), "messages", "context_length_exceeded")
+        case 400 | 422:
+            return refused(str(error), code="engine_refused")
+        case 404:
+            return ApiError(404, str(error), param="model", code="model_not_found")
+        case None | 429 | 503:
+            return ApiError(503, str(error), code="engine_unavailable", type="service_unavailable_error")
+    return ApiError(502, f"the engine failed: {error}", code="engine_error")
+
+
+def as_api_error(error: Exception) -> ApiError:
+    """Any failure as something to tell the caller; ours without its details."""
+    match error:
+        case ApiError():
+            return error
+        case BackendError():
+            return from_engine(error)
+        case HTTPException(status_code=404):
+            return ApiError(404, "no such route", code="not_found")
+        case HTTPException(status_code=405):
+            return ApiError(405, "this route does not take this method", code="method_not_allowed")
+        case HTTPException():
+            return ApiError(error.status_code, error.detail)
+        case RequestValidationError():
+            return refused("the request cannot be read")
+    return ApiError(500, "an error on our side", code="internal_error")
+
+
+def install(app: FastAPI) -> None:
+    """Make every failure of a route an error of this shape."""
+
+    async def told(request: Request, error: Exception) -> Response:
+        return as_api_error(error).response()
+
+    for kind in (ApiError, BackendError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, told)

@@ -1,0 +1,72 @@
+"""What `/metrics` tells, all of it from the events of runs. Labels are names of ours: no user's text becomes one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from strategies.events import Answered, Closed, Event, Lost, Token
+from strategies.meter import Meter
+from strategies.protocols import BackendError, Observer
+
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+
+class Metrics:
+    """The counters of one server."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        labels = ["strategy", "model"]
+        self.requests = Counter(
+            "ponder_requests", "Requests by outcome: ok, cut, error, gone", [*labels, "outcome"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "ponder_request_duration_seconds", "Wall time of requests", labels, buckets=SECONDS, registry=self.registry
+        )
+        self.samples = Counter(
+            "ponder_samples", "Sequences by how they ended", [*labels, "outcome"], registry=self.registry
+        )
+        self.tokens = Counter(
+            "ponder_tokens", "Tokens received: sampled, verifier", [*labels, "purpose"], registry=self.registry
+        )
+        self.running = Gauge("ponder_requests_running", "Requests at work now", registry=self.registry)
+
+    def observer(self, strategy: str, model: str) -> Observer:
+        """What counts the events of one request."""
+        judged = 0
+
+        def count(event: Event) -> None:
+            nonlocal judged
+            match event:
+                case Token(tokens=tokens):
+                    self.tokens.labels(strategy, model, "sampled").inc(tokens)
+                case Closed(candidate):
+                    self.samples.labels(strategy, model, candidate.finish).inc()
+                case Lost():
+                    self.samples.labels(strategy, model, "lost").inc()
+                case Answered(spent=spent):
+                    self.tokens.labels(strategy, model, "verifier").inc(spent.verifier - judged)
+                    judged = spent.verifier
+
+        return count
+
+    @contextmanager
+    def request(self, strategy: str, model: str, meter: Meter) -> Iterator[None]:
+        """Count one request, and how it ended."""
+        started, outcome = anyio.current_time(), "gone"
+        try:
+            with self.running.track_inprogress():
+                yield
+            outcome = "cut" if meter.cut else "ok"
+        except BackendError:
+            outcome = "error"
+            raise
+        finally:
+            self.requests.labels(strategy, model, outcome).inc()
+            self.seconds.labels(strategy, model).observe(anyio.current_time() - started)
+
+    def text(self) -> bytes:
+        """All of them, in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,212 @@
+"""From a request to a plan. Pure: every parameter is used, passed on, or refused by name; none is dropped."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from server.errors import ApiError, from_validation, refused
+from server.schema import HARMLESS, PASSED_ON, REFUSED, WITHOUT_EFFECT, ChatMessage, ChatRequest
+from server.settings import Effort, Format, Limits, Settings
+from server.trace import PlanTrace
+from strategies.base import Judged, Strategy
+from strategies.prompts import instruct
+from strategies.protocols import Verifier
+from strategies.registry import Registry
+from strategies.types import Budget, Candidate, Message, Prompt, Sampling
+
+Spec = str | dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that it takes to run a request and to write its reply."""
+
+    model: str
+    engine_model: str
+    strategy: Strategy
+    verifier: Verifier | None
+    roots: tuple[Candidate, ...]
+    sampling: Sampling
+    budget: Budget
+    format: Format
+    stream: bool
+    include_usage: bool
+    trace: bool
+    full_trace: bool
+    described: PlanTrace
+
+
+def resolve(request: ChatRequest, settings: Settings, registry: Registry, models: Mapping[str, Any]) -> Plan:
+    """The plan for a request. Raises ApiError 400 or 404 with the parameter's name."""
+    refuse_unknown(request, settings.limits)
+    engine_model, alias = model_and_alias(request.model, models)
+    effort = effort_of(request, settings)
+    spec = request.reasoning_strategy or alias or (effort and effort.strategy) or settings.defaults.strategy
+    strategy = strategy_of(spec, registry, "reasoning_strategy" if request.reasoning_strategy or not alias else "model")
+    check_width(strategy, request.n or 1, settings.limits)
+    verifier_name, verifier = verifier_of(strategy, settings, registry)
+    sampling = strategy.sampling(sampling_of(request))
+    budget = budget_of(request, effort, settings.limits)
+    format = format_of(request, settings)
+    prompt = Prompt(instruct([message_of(message) for message in request.messages], strategy.prompt))
+    return Plan(
+        model=request.model,
+        engine_model=engine_model,
+        strategy=strategy,
+        verifier=verifier,
+        roots=tuple(Candidate(prompt, id=str(index)) for index in range(request.n or 1)),
+        sampling=sampling,
+        budget=budget,
+        format=format,
+        stream=bool(request.stream),
+        include_usage=bool(request.stream_options and request.stream_options.include_usage),
+        trace=bool(request.return_trace),
+        full_trace=request.return_trace == "full",
+        described=described(engine_model, strategy, verifier_name, sampling, budget, format),
+    )
+
+
+def refuse_unknown(request: ChatRequest, limits: Limits) -> None:
+    """Refuse, by name, what has no effect here but is meant to have one."""
+    for name, value in (request.model_extra or {}).items():
+        if name in WITHOUT_EFFECT and not (name == "store" and value):
+            continue
+        if value is None or value in HARMLESS.get(name, ()):
+            continue
+        if name in REFUSED or name in WITHOUT_EFFECT:
+            raise refused(f"{name} is not supported", name, "unsupported_parameter")
+        if limits.unknown_fields == "refuse":
+            raise refused(f"unknown parameter: {name}", name, "unknown_parameter")
+    if request.stream_options and not request.stream:
+        raise refused("stream_options goes with stream: true", "stream_options")
+
+
+def model_and_alias(name: str, models: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The engine's model and the strategy of a `MODEL:STRATEGY` alias; an exact model id wins."""
+    if name in models:
+        return name, None
+    model, colon, strategy = name.rpartition(":")
+    if colon and model in models and strategy:
+        return model, strategy
+    raise ApiError(404, f"there is no model {name!r}", param="model", code="model_not_found")
+
+
+def effort_of(request: ChatRequest, settings: Settings) -> Effort | None:
+    """The preset that `reasoning_effort`, or OpenRouter's `reasoning`, stands for."""
+    reasoning = request.reasoning
+    name = request.reasoning_effort or (reasoning and reasoning.effort)
+    if reasoning and reasoning.enabled is False:
+        name = "none"
+    if reasoning and reasoning.enabled and name is None:
+        name = "medium"
+    return settings.efforts[name] if name else None
+
+
+def strategy_of(spec: Spec, registry: Registry, param: str) -> Strategy:
+    """The strategy of that name and those settings."""
+    wanted = {"name": spec} if isinstance(spec, str) else spec
+    try:
+        return registry.strategy(wanted)
+    except KeyError:
+        known = ", ".join(sorted(registry.strategies))
+        raise refused(f"unknown strategy {wanted.get('name')!r}; there are {known}", param) from None
+    except ValidationError as error:
+        raise from_validation(error, (param,)) from None
+
+
+def verifier_of(strategy: Strategy, settings: Settings, registry: Registry) -> tuple[dict[str, Any] | None, Any]:
+    """The verifier that judges, described and made; none where the strategy has no use for one."""
+    if not isinstance(strategy, Judged):
+        return None, None
+    spec = strategy.verifier if strategy.verifier is not None else settings.defaults.verifier
+    wanted = {"name": spec} if isinstance(spec, str) else spec
+    param = "reasoning_strategy.verifier"
+    named = settings.verifiers.get(str(wanted.get("name")))
+    if named:
+        wanted = {**(named.model_extra or {}), **wanted, "name": named.kind}
+    try:
+        return wanted, registry.verifier(wanted)
+    except KeyError:
+        known = ", ".join(sorted({*registry.verifiers, *settings.verifiers}))
+        raise refused(f"unknown verifier {wanted.get('name')!r}; there are {known}", param) from None
+    except ValidationError as error:
+        raise from_validation(error, (param,)) from None
+
+
+def check_width(strategy: Strategy, choices: int, limits: Limits) -> None:
+    """Refuse more sequences at once than the server allows."""
+    if strategy.widest * choices > limits.n:
+        raise refused(
+            f"{strategy.widest * choices} samples at once are more than this server's limit of {limits.n}",
+            "reasoning_strategy" if strategy.widest > 1 else "n",
+        )
+
+
+def sampling_of(request: ChatRequest) -> Sampling:
+    """How the caller wants samples drawn."""
+    stop = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
+    extra = {name: getattr(request, name) for name in PASSED_ON if getattr(request, name) is not None}
+    unknown = {*(request.model_extra or {})} - {*WITHOUT_EFFECT, *REFUSED}
+    extra |= {name: (request.model_extra or {})[name] for name in unknown}
+    return Sampling(
+        max_tokens=request.max_completion_tokens or request.max_tokens,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        seed=request.seed,
+        stop=tuple(text for text in stop if text),
+        extra=extra,
+    )
+
+
+def budget_of(request: ChatRequest, effort: Effort | None, limits: Limits) -> Budget:
+    """The request's budget, else its effort's, else the server's limits. Above those is a 400, never a clamp."""
+    asked = request.reasoning_budget.model_dump(exclude_none=True) if request.reasoning_budget else {}
+    params = {name: f"reasoning_budget.{name}" for name in asked}
+    if request.reasoning and request.reasoning.max_tokens and "tokens" not in asked:
+        asked["tokens"], params["tokens"] = request.reasoning.max_tokens, "reasoning.max_tokens"
+    most = {"tokens": limits.tokens, "seconds": limits.seconds, "samples": limits.samples}
+    for name, value in asked.items():
+        if value > most[name]:
+            raise refused(f"{params[name]}: {value} is above this server's limit of {most[name]}", params[name])
+    preset = effort.budget.model_dump(exclude_none=True) if effort else {}
+    return Budget(**{**most, **{name: min(value, most[name]) for name, value in preset.items()}, **asked})
+
+
+def format_of(request: ChatRequest, settings: Settings) -> Format:
+    """Where the reasoning goes."""
+    if request.reasoning_format:
+        return request.reasoning_format
+    return "none" if request.reasoning and request.reasoning.exclude else settings.defaults.format
+
+
+def message_of(message: ChatMessage) -> Message:
+    """A message as the chat template gets it: an earlier answer without its inline thinking, which is not an answer."""
+    told = message.model_dump(exclude_unset=True)
+    if message.role == "developer":
+        told["role"] = "system"
+    if message.role == "assistant" and isinstance(message.content, str) and "</think>" in message.content:
+        told["content"] = message.content.rpartition("</think>")[2].lstrip()
+    return told
+
+
+def described(
+    model: str,
+    strategy: Strategy,
+    verifier: dict[str, Any] | None,
+    sampling: Sampling,
+    budget: Budget,
+    format: Format,
+) -> PlanTrace:
+    """The plan as the trace tells it."""
+    wishes = {"max_tokens", "temperature", "top_p", "seed", "stop"}
+    drawn = {name: getattr(sampling, name) for name in sorted(wishes) if getattr(sampling, name) not in (None, ())}
+    return PlanTrace(
+        model=model,
+        strategy=strategy.model_dump(exclude_none=True),
+        verifier=verifier,
+        sampling={**drawn, **sampling.extra},
+        budget={"tokens": budget.tokens, "samples": budget.samples, "seconds": budget.seconds},
+        format=format,
+    )

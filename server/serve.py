@@ -1,0 +1,117 @@
+"""`ponder serve`: the HTTP server, and the local engine behind it where none is named. They live and end together."""
+
+import json
+import logging
+import os
+import socket
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import anyio
+import uvicorn
+from fastapi import FastAPI
+
+from server import paths
+from server.app import create_app
+from server.backends.local import EngineFailed, EngineSpec, LocalEngine, local_engine
+from server.settings import Engine, Settings
+from strategies.protocols import BackendError
+
+log = logging.getLogger("ponder")
+
+
+async def serve(settings: Settings, model: str | None, python: Path | None, args: tuple[str, ...]) -> int:
+    """Serve until a signal comes or the local engine ends; the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    listener = listen(settings)
+    if settings.engines:
+        return await run(settings, listener, None)
+    spec = local_spec(model, python, args)
+    if spec is None:
+        return 2
+    try:
+        async with AsyncExitStack() as stack:
+            engine = await stack.enter_async_context(local_engine(spec))
+            engines = (Engine(url=engine.url),)
+            return await run(settings.model_copy(update={"engines": engines}), listener, engine)
+    except EngineFailed as error:
+        log.error("ponder: the engine failed: %s", error)
+        return 1
+
+
+async def run(settings: Settings, listener: socket.socket, engine: LocalEngine | None) -> int:
+    """Serve on `listener`, and watch over the engine; the exit status."""
+    app = create_app(settings)
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, lifespan="on")
+    )
+    failed = False
+
+    async def watch() -> None:
+        nonlocal failed
+        while not server.started:
+            await anyio.sleep(0.01)
+        if engine is None:
+            await announce(app, listener)
+            return
+        try:
+            await engine.ready(log.info)
+            await announce(app, listener)
+            status = await engine.gone()
+            log.error("ponder: the engine ended with status %s\n%s", status, engine.tail())
+        except EngineFailed as error:
+            log.error("ponder: the engine failed: %s", error)
+        failed, server.should_exit = True, True
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        await server.serve(sockets=[listener])
+        tasks.cancel_scope.cancel()
+    return int(failed)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The socket to serve on, taken before an engine is loaded for nothing."""
+    where = settings.server.host, settings.server.port
+    family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(where)
+    except OSError as error:
+        sys.exit(f"ponder: cannot listen on {where[0]}:{where[1]}: {error.strerror} (PONDER_PORT picks another port)")
+    return listener
+
+
+def local_spec(model: str | None, python: Path | None, args: tuple[str, ...]) -> EngineSpec | None:
+    """The vLLM to start; None, with a word about what is missing, where that cannot be."""
+    interpreter = python or paths.engine_python()
+    folder = model or paths.default_model()
+    if interpreter is None:
+        log.error("ponder: no vLLM is set up here: name a running one with --engine-url, or use `make run`")
+        return None
+    if folder is None:
+        log.error("ponder: no model is set up here: name one with --model, or use `make run`")
+        return None
+    where = paths.cache_folder() / "logs" / f"engine-{os.getpid()}.log"
+    where.parent.mkdir(parents=True, exist_ok=True)
+    name = Path(folder).name if Path(folder).is_dir() else str(folder)
+    log.info("ponder: starting vLLM with %s (its log: %s)", name, where)
+    return EngineSpec(model=str(folder), name=name, python=interpreter, log=where, args=args)
+
+
+async def announce(app: FastAPI, listener: socket.socket) -> None:
+    """One line that says where, and how to try it."""
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    try:
+        model = next(iter(await app.state.pool.models()))
+    except BackendError as error:
+        log.warning("ponder listens on %s, but: %s", url, error)
+        return
+    question = {"role": "user", "content": "What is 13 + 29?"}
+    body = {"model": model, "messages": [question], "reasoning_strategy": "self_consistency", "stream": True}
+    json_type = "-H 'content-type: application/json'"
+    log.info("ponder is ready: curl -N %s/v1/chat/completions %s -d '%s'", url, json_type, json.dumps(body))

@@ -1,0 +1,146 @@
+"""What an operator can set: `ponder.toml`, over it `PONDER_*` variables, over these the flags."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+Format = Literal["think", "fields", "none"]
+EffortName = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+TOML = "ponder.toml"
+
+
+class Part(BaseModel):
+    """A table of the settings file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Server(Part):
+    """Where and how to listen."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    keep_alive: float = Field(15.0, gt=0, description="seconds of silence on a stream before a comment is sent")
+
+
+class Engine(Part):
+    """A running vLLM."""
+
+    url: str = Field(min_length=1)
+    model: str | None = Field(None, description="serve only this one of its models")
+    api_key: SecretStr | None = None
+    connect_seconds: float = Field(5.0, gt=0)
+    idle_seconds: float = Field(300.0, gt=0, description="the longest silence of an answer, queueing included")
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("an engine's url starts with http:// or https://")
+        return url.rstrip("/").removesuffix("/v1")
+
+
+class Defaults(Part):
+    """What holds where a request does not say."""
+
+    strategy: str | dict[str, Any] = "single"
+    verifier: str | dict[str, Any] = "p_true"
+    format: Format = Field("think", description="where the reasoning goes when a strategy is used")
+
+
+class Limits(Part):
+    """The most that one request may ask for."""
+
+    n: int = Field(1024, ge=1, description="sequences in flight at once")
+    tokens: int = Field(1 << 20, ge=1, description="tokens sampled for one request, and its budget where it names none")
+    samples: int = Field(8192, ge=1, description="sequences started for one request")
+    seconds: float = Field(600.0, gt=0, description="wall time of one request")
+    body_bytes: int = Field(8 << 20, ge=1)
+    unknown_fields: Literal["refuse", "pass_on"] = "refuse"
+
+
+class BudgetSpec(BaseModel):
+    """The most to spend on a request; any subset."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    tokens: int | None = Field(None, ge=1, description="tokens sampled, verifiers' included")
+    seconds: float | None = Field(None, gt=0, description="wall time")
+    samples: int | None = Field(None, ge=1, description="sequences started: a 4 x 4 wave is 16")
+
+
+class Effort(Part):
+    """What a `reasoning_effort` stands for."""
+
+    strategy: str | dict[str, Any] | None = None
+    budget: BudgetSpec = BudgetSpec()
+
+
+def voting(n: int) -> Effort:
+    """An effort that lets `n` samples vote."""
+    return Effort(strategy={"name": "self_consistency", "n": n}, budget=BudgetSpec(tokens=n * 4096))
+
+
+EFFORTS: dict[EffortName, Effort] = {
+    "none": Effort(strategy="single"),
+    "minimal": Effort(strategy="single"),
+    "low": voting(4),
+    "medium": voting(8),
+    "high": voting(16),
+    "xhigh": voting(32),
+    "max": voting(64),
+}
+
+
+class VerifierSettings(BaseModel):
+    """A verifier under a name of the operator's: its `kind` is one of `/v1/verifiers`, the rest are its settings."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    kind: str
+
+
+class Settings(BaseSettings):
+    """All of them. URLs of engines come only from here, never from a request."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PONDER_", env_nested_delimiter="__", extra="ignore", frozen=True, toml_file=TOML
+    )
+    server: Server = Server()
+    engines: tuple[Engine, ...] = ()
+    defaults: Defaults = Defaults()
+    limits: Limits = Limits()
+    efforts: dict[EffortName, Effort] = EFFORTS
+    verifiers: dict[str, VerifierSettings] = {}
+
+    @field_validator("efforts")
+    @classmethod
+    def _others_stay(cls, efforts: dict[EffortName, Effort]) -> dict[EffortName, Effort]:
+        return EFFORTS | efforts
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load(file: Path | None = None, **overrides: Any) -> Settings:
+    """The settings from `file` (`ponder.toml` of this folder where there is one), the environment and `overrides`.
+
+    Raises FileNotFoundError, tomllib.TOMLDecodeError, pydantic's ValidationError.
+    """
+    if file is None:
+        return Settings(**overrides)
+    if not file.exists():
+        raise FileNotFoundError(f"no settings file {file}")
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=file)
+
+    return FromFile(**overrides)

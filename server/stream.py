@@ -1,0 +1,132 @@
+"""Responses whose work stops when the client goes: a stream of events, or one body.
+
+ASGI apps, not generators: no task group spans a yield (PEP 789). Headers wait for the first bytes, so that an early
+failure is a true HTTP status; a late one is told in the stream.
+"""
+
+import math
+from collections.abc import Awaitable, Callable
+
+import anyio
+import anyio.lowlevel
+from anyio.streams.memory import MemoryObjectReceiveStream
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from server.errors import as_api_error
+from server.render import Piece
+from server.reply import Reply
+from strategies.events import Event
+from strategies.protocols import Observer
+from strategies.tasks import unwrapped
+
+KEEP_ALIVE = b": thinking\n\n"
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+Work = Callable[[Observer], Awaitable[object]]
+
+
+class ClientGone(Exception):
+    """Nobody waits for this reply any more."""
+
+
+class EventStream(Response):
+    """Runs `work(observe)` and sends what the reply makes of each event, and a comment in every long silence."""
+
+    def __init__(self, work: Work, reply: Reply, keep_alive: float, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status_code, self.background = 200, None
+        self.raw_headers = HEADERS + headers
+        self.work, self.reply, self.keep_alive = work, reply, keep_alive
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        wire = _Wire(send, self.raw_headers)
+        try:
+            with unwrapped():
+                await self._serve(receive, wire)
+            await wire.body(self.reply.end(), more=False)
+        except ClientGone:
+            return
+        except Exception as error:
+            if not wire.started:
+                raise
+            await wire.body(self.reply.failure(as_api_error(error)), more=False)
+
+    async def _serve(self, receive: Receive, wire: "_Wire") -> None:
+        tell, events = anyio.create_memory_object_stream[Event](math.inf)
+
+        async def work() -> None:
+            with tell:
+                await self.work(tell.send_nowait)
+
+        async with events, anyio.create_task_group() as tasks:
+            tasks.start_soon(leave_with_client, receive)
+            tasks.start_soon(work)
+            due = anyio.current_time() + self.keep_alive
+            while True:
+                data = KEEP_ALIVE
+                with anyio.move_on_after(due - anyio.current_time()):
+                    try:
+                        data = self.reply.chunks(await events.receive())
+                    except anyio.EndOfStream:
+                        break
+                data += self._more(events)
+                if data:
+                    await wire.body(data)
+                    due = anyio.current_time() + self.keep_alive
+            await anyio.lowlevel.checkpoint()  # a failure of the work is to be heard before all is called well
+            tasks.cancel_scope.cancel()
+
+    def _more(self, events: MemoryObjectReceiveStream[Event]) -> bytes:
+        """What else is there already: many events, one system call."""
+        out = []
+        try:
+            while True:
+                out.append(self.reply.chunks(events.receive_nowait()))
+        except (anyio.WouldBlock, anyio.EndOfStream):
+            return b"".join(out)
+
+
+class Whole(Response):
+    """Runs `work(observe)` and answers with the whole reply."""
+
+    def __init__(self, work: Work, reply: Reply, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status_code, self.background = 200, None
+        self.raw_headers = headers
+        self.work, self.reply = work, reply
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        pieces: list[tuple[int, Piece]] = []
+        try:
+            with unwrapped():
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(leave_with_client, receive)
+                    await self.work(lambda event: pieces.extend(self.reply.pieces(event)))
+                    tasks.cancel_scope.cancel()
+        except ClientGone:
+            return
+        response = JSONResponse(self.reply.whole(pieces))
+        response.raw_headers += self.raw_headers
+        await response(scope, receive, send)
+
+
+class _Wire:
+    """The way to the client: headers go out with the first bytes."""
+
+    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+        self.send, self.headers, self.started = send, headers, False
+
+    async def body(self, data: bytes, more: bool = True) -> None:
+        if not self.started:
+            self.started = True
+            await self.send({"type": "http.response.start", "status": 200, "headers": self.headers})
+        await self.send({"type": "http.response.body", "body": data, "more_body": more})
+
+
+async def leave_with_client(receive: Receive) -> None:
+    """Raise ClientGone when the client hangs up: in a task group, that ends all the work for it."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    raise ClientGone

@@ -1,0 +1,215 @@
+"""What happened during a request, as callers may see it: the `ponder` object of a reply, and its live events."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from strategies import select
+from strategies.answers import answer_of
+from strategies.events import Answered, Closed, Event, Lost, Note, Opened, Scored, Started, Token
+from strategies.types import Candidate, Finish, Limit, Spent, Step
+
+
+class Shape(BaseModel):
+    """A part of the trace."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PlanTrace(Shape):
+    """What the request was resolved to."""
+
+    model: str
+    strategy: dict[str, Any] = Field(description="its name and all its settings")
+    verifier: dict[str, Any] | None = Field(description="the one that judged, where the strategy judges")
+    sampling: dict[str, Any]
+    budget: dict[str, float] = Field(description="tokens, samples, seconds")
+    format: str
+
+
+class StepTrace(Shape):
+    """One step of a path, with `return_trace: "full"`."""
+
+    text: str
+    token_ids: list[int]
+    score: float | None = None
+    logprobs: list[float] = Field(description="of each sampled token, where the strategy asked for them")
+
+
+class CandidateTrace(Shape):
+    """One sequence: the path from the root to it."""
+
+    id: str
+    parent: str
+    text: str
+    answer: str | None = Field(description="as it votes; null where it abstains")
+    score: float | None = None
+    tokens: int = Field(description="of its whole path")
+    finish: Finish | None
+    steps: list[StepTrace] | None = None
+
+
+class LostTrace(Shape):
+    id: str
+    error: str
+
+
+class ChoiceTrace(Shape):
+    """How one choice came about."""
+
+    index: int
+    chosen: str = Field(description="the id of the candidate that answers")
+    answer: str | None
+    agreement: float | None = Field(description="the share of the votes for it; null where nothing could be parsed")
+    votes: dict[str, int]
+
+
+class SpentTrace(Shape):
+    """Tokens by purpose, and what it took to sample them."""
+
+    answer: int = Field(description="tokens of the chosen candidates")
+    reasoning: int = Field(description="tokens of all other samples")
+    verifier: int
+    samples: int = Field(description="sequences started")
+    calls: int = Field(description="requests to engines")
+    prompt: int = Field(description="prompt tokens the engines read, all calls together")
+    cached: int = Field(description="of these, tokens from their prefix caches")
+
+
+class Trace(Shape):
+    """The `ponder` object of a reply."""
+
+    plan: PlanTrace
+    choices: list[ChoiceTrace]
+    candidates: list[CandidateTrace]
+    notes: list[str]
+    lost: list[LostTrace]
+    tokens: SpentTrace
+    cut: Limit | None = Field(description="the limit that ended the search, where one did")
+    seconds: float
+
+
+class TraceEvent(Shape):
+    """One event while it happens: the `ponder` object of a chunk without choices."""
+
+    event: Literal["started", "opened", "token", "closed", "lost", "scored", "note", "answered"]
+    id: str
+    parent: str | None = None
+    text: str | None = None
+    answer: str | None = None
+    score: float | None = None
+    tokens: int | None = None
+    finish: Finish | None = None
+    ids: list[str] | None = None
+
+
+def parent_of(id: str) -> str:
+    """The id of the path that `id` grew from."""
+    return id.rpartition(".")[0]
+
+
+def told(event: Event) -> TraceEvent:
+    """An event as callers see it."""
+    match event:
+        case Started(id, strategy):
+            return TraceEvent(event="started", id=id, text=strategy)
+        case Opened(id, parent):
+            return TraceEvent(event="opened", id=id, parent=parent)
+        case Token(id, text, tokens):
+            return TraceEvent(event="token", id=id, text=text, tokens=tokens)
+        case Closed(c):
+            grown = c.steps[-1].tokens if c.steps else 0
+            return TraceEvent(event="closed", id=c.id, answer=answer_of(c), tokens=grown, finish=c.finish)
+        case Lost(id, error, tokens):
+            return TraceEvent(event="lost", id=id, text=error, tokens=tokens)
+        case Scored(c):
+            return TraceEvent(event="scored", id=c.id, score=c.score.value if c.score else None)
+        case Note(root, text, ids):
+            return TraceEvent(event="note", id=root, text=text, ids=list(ids))
+        case Answered(id, c, _, spent):
+            return TraceEvent(event="answered", id=id, text=c.id, tokens=spent.tokens, finish=c.finish)
+
+
+class Recorder:
+    """Gathers the events of one request into its trace."""
+
+    def __init__(self, full: bool = False) -> None:
+        self.full = full
+        self.candidates: dict[str, Candidate] = {}
+        self.notes: list[str] = []
+        self.lost: list[LostTrace] = []
+        self.answered: dict[str, Answered] = {}
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Closed(candidate) | Scored(candidate):
+                self.candidates[candidate.id] = candidate
+            case Note(_, text, _):
+                self.notes.append(text)
+            case Lost(id, error, _):
+                self.lost.append(LostTrace(id=id, error=error))
+            case Answered(id):
+                self.answered[id] = event
+
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens of the chosen candidates."""
+        return sum(event.candidate.tokens for event in self.answered.values())
+
+    def trace(self, plan: PlanTrace, spent: Spent, cut: Limit | None, seconds: float) -> Trace:
+        """The whole of it."""
+        ordered = sorted(self.candidates.values(), key=lambda c: path_of(c.id))
+        return Trace(
+            plan=plan,
+            choices=[self._choice(event) for _, event in sorted(self.answered.items(), key=lambda one: int(one[0]))],
+            candidates=[candidate_trace(c, self.full) for c in ordered],
+            notes=self.notes,
+            lost=self.lost,
+            tokens=SpentTrace(
+                answer=self.answer_tokens,
+                reasoning=spent.sampled - self.answer_tokens,
+                verifier=spent.verifier,
+                samples=spent.samples,
+                calls=spent.calls,
+                prompt=spent.prompt,
+                cached=spent.cached,
+            ),
+            cut=cut,
+            seconds=round(seconds, 3),
+        )
+
+    def _choice(self, event: Answered) -> ChoiceTrace:
+        found = [c for c in self.candidates.values() if c.id.startswith(f"{event.id}.")]
+        votes = {answer: int(count) for answer, count in select.tally(found).items()}
+        return ChoiceTrace(
+            index=int(event.id),
+            chosen=event.candidate.id,
+            answer=answer_of(event.candidate),
+            agreement=select.agreement(found, event.candidate),
+            votes=votes,
+        )
+
+
+def path_of(id: str) -> list[tuple[int, str]]:
+    """An id as something to sort by: "0.10" after "0.9"."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in id.split(".")]
+
+
+def candidate_trace(candidate: Candidate, full: bool) -> CandidateTrace:
+    scores: Sequence[float] = candidate.score.steps if candidate.score else ()
+    return CandidateTrace(
+        id=candidate.id,
+        parent=parent_of(candidate.id),
+        text=candidate.text,
+        answer=answer_of(candidate),
+        score=candidate.score.value if candidate.score else None,
+        tokens=candidate.tokens,
+        finish=candidate.finish,
+        steps=[step_trace(step, at, scores) for at, step in enumerate(candidate.steps)] if full else None,
+    )
+
+
+def step_trace(step: Step, at: int, scores: Sequence[float]) -> StepTrace:
+    score = scores[at] if at < len(scores) else None
+    return StepTrace(text=step.text, token_ids=list(step.ids), score=score, logprobs=list(step.logprobs))
