@@ -1,0 +1,1 @@
+"""Measurements of Ponder, and the simulated engine they run against."""
