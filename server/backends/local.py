@@ -1,6 +1,7 @@
 """Starts a vLLM of our own, waits until it answers, and leaves no process of it behind. Knows nothing of requests."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -159,6 +160,16 @@ async def stop(process: anyio.abc.Process) -> None:
     if patience.cancelled_caught:
         process.kill()
         await process.wait()
+    kill_session(process.pid)
+
+
+def kill_session(leader: int) -> None:
+    """Kill what is left of the guard's session: nothing, unless the guard itself was killed before it could end it."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            _state, _parent, _group, session = stat.read_text().rsplit(")", 1)[1].split()[:4]
+            if int(session) == leader:
+                os.kill(int(stat.parent.name), signal.SIGKILL)
 
 
 def free_port(host: str) -> int:

@@ -57,11 +57,6 @@ anyio.run(hold)
 """
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request) -> str:
-    return request.param
-
-
 @pytest.fixture
 def spec(tmp_path) -> EngineSpec:
     python = tmp_path / "python"
@@ -207,12 +202,19 @@ def test_an_engine_that_ignores_the_polite_signal_is_killed_after_the_grace(spec
     assert none_alive(pids)
 
 
-def test_a_guard_killed_by_kill_9_takes_the_engine_along(spec):
-    with guard_fake(spec) as process:
-        process.kill()
-    assert soon(lambda: not alive(family(spec.log)[0]))
-    for pid in filter(alive, family(spec.log)):
-        os.kill(pid, signal.SIGKILL)
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+@pytest.mark.anyio
+async def test_an_engine_whose_guard_is_killed_by_kill_9_is_ended_by_the_server(spec):
+    async with local_engine(spec) as engine:
+        await engine.ready(lambda line: None)
+        api_server, helper, loner = family(spec.log)
+        os.kill(parent(api_server), signal.SIGKILL)
+        assert await engine.gone() == -signal.SIGKILL
+    os.kill(loner, signal.SIGKILL)  # out of reach: it has a session of its own, and nobody is left who adopted it
+    assert soon(lambda: none_alive([api_server, helper]))
 
 
 def test_the_guard_passes_the_status_of_its_command_on():
