@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import anyio
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
@@ -26,12 +27,14 @@ def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False) as session:
             app.state.pool = Pool(settings.engines, session)
+            app.state.started.set()
             yield
 
     app = FastAPI(title="Ponder", summary="OpenAI-compatible inference with test-time compute", lifespan=lifespan)
     app.state.settings = settings
     app.state.registry = registry or Registry.installed()
     app.state.metrics = Metrics()
+    app.state.started = anyio.Event()
     app.include_router(router)
     errors.install(app)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]

@@ -127,9 +127,9 @@ class View:
 
     def _spent(self) -> str:
         seconds = anyio.current_time() - self.started
+        spent = {"tokens": self.tokens, "samples": len(self.samples), "seconds": round(seconds, 1)}
         limits = {name: f" of {limit:g}" for name, limit in self.budget.items()}
-        samples = f"{len(self.samples)}{limits.get('samples', '')} samples"
-        return f"[dim]{self.tokens}{limits.get('tokens', '')} tokens, {samples}, {seconds:.1f}{limits.get('seconds', '')} s[/]"
+        return "[dim]" + ", ".join(f"{value}{limits.get(name, '')} {name}" for name, value in spent.items()) + "[/]"
 
 
 async def ask(question: Question, url: str, api_key: str | None) -> int:

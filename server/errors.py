@@ -56,13 +56,17 @@ def from_validation(error: ValidationError, prefix: tuple[str, ...] = ()) -> Api
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     if first["type"] == "json_invalid":
         return refused("the body is not valid JSON", code="invalid_json")
-    where = (*prefix, *(str(part) for part in first["loc"] if not str(part).endswith("]")))
-    param = ".".join(where) or None
+    param = ".".join([*prefix, *(str(part) for part in first["loc"] if not is_kind(str(part)))]) or None
     if first["type"] == "extra_forbidden":
         return refused(f"unknown parameter: {param}", param, "unknown_parameter")
     if first["type"] == "missing":
         return refused(f"missing parameter: {param}", param, "missing_required_parameter")
     return refused(f"{param}: {first['msg']}", param)
+
+
+def is_kind(part: str) -> bool:
+    """Whether a part of pydantic's path names no field but one of the kinds of value that a field may have."""
+    return part in ("str", "int", "float", "bool") or part.endswith("]")
 
 
 def from_engine(error: BackendError) -> ApiError:

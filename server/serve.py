@@ -51,8 +51,7 @@ async def run(settings: Settings, listener: socket.socket, engine: LocalEngine |
 
     async def watch() -> None:
         nonlocal failed
-        while not server.started:
-            await anyio.sleep(0.01)
+        await app.state.started.wait()
         if engine is None:
             await announce(app, listener)
             return

@@ -40,12 +40,16 @@ class Meter:
             finally:
                 self._idle -= 1
                 self._scopes.remove(scope)
-        if scope.cancelled_caught and self.cut is None:
-            self.cut = "seconds"
+        if scope.cancelled_caught:
+            self.reached("seconds")
+
+    def reached(self, limit: Limit) -> None:
+        """Something was not done, or not to its end, for `limit` was reached; the first one is remembered."""
+        self.cut = self.cut or limit
 
     def stop(self, limit: Limit) -> None:
         """End all work of this request: `limit` is reached."""
-        self.cut = self.cut or limit
+        self.reached(limit)
         for scope in self._scopes:
             scope.cancel()
 
@@ -56,7 +60,7 @@ class Meter:
         if not admitted:
             self.stop("samples")
         elif admitted < n:
-            self.cut = self.cut or "samples"
+            self.reached("samples")
         return admitted
 
     @contextmanager
@@ -128,7 +132,7 @@ class Metered:
     async def stream(self, call: Call, shares: Shares | None = None) -> AsyncIterator[AsyncIterator[Chunk]]:
         granted = self.meter.take(call.max_tokens, call.n, shares)
         if not granted:
-            self.meter.cut = self.meter.cut or "tokens"
+            self.meter.reached("tokens")
             if self.meter.exhausted:
                 self.meter.stop("tokens")
             await anyio.lowlevel.checkpoint()

@@ -205,6 +205,7 @@ class Run:
         going_on = hungry[: self._meter.free // LEAST]
         for growth in growths:
             if growth.open and growth not in going_on:
+                self._meter.reached("tokens")
                 self._arrive(self._close(growth, "cut"), wave)
         if going_on:
             await self._go_on(going_on, wave)
