@@ -181,24 +181,31 @@ def move_scripts(part: Path, folder: Path) -> None:
             script.write_bytes(script.read_bytes().replace(bytes(part), bytes(folder)))
 
 
-def install_project(progress: Progress, part_name: str) -> None:
-    """Make `.venv` from the lock named `part_name`, and put the project itself in it, editable."""
-    recipe = [paths.ROOT / "pyproject.toml", paths.LOCKS / "gateway.txt", paths.LOCKS / "dev.txt"]
-    salt = f"{paths.ROOT} {sys.version}"
-    both = {name: paths.fingerprint(*recipe, salt=f"{salt} {name}") for name in ("gateway", "dev")}
-    if part_name == "gateway" and Builder(VENV, both["dev"], progress).current():
-        return
+def project_key(name: str) -> str:
+    """Return what tells one state of `.venv` from another: lock, the project's own entry, Python and place."""
+    import tomllib  # not above: an older Python, which lacks it, is to reach the message about its age
+
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())
+    entry = json.dumps([project["project"], project["build-system"], project["tool"]["hatch"]])
+    return f"{name} {paths.fingerprint(paths.LOCKS / f'{name}.txt', salt=f'{entry} {sys.version} {paths.ROOT}')}"
+
+
+def install_project(progress: Progress, name: str) -> None:
+    """Make `.venv` from the lock `name`, with the project itself in it, editable; one that has the tools keeps them."""
+    stamp = VENV / paths.STAMP
+    if stamp.exists() and stamp.read_text().startswith("dev "):
+        name = "dev"
 
     def fill(builder: Builder, part: Path) -> None:
         make_environment(builder, part)
         python = part / "bin" / "python"
-        lock = paths.LOCKS / f"{part_name}.txt"
+        lock = paths.LOCKS / f"{name}.txt"
         builder.run(f".venv: installing {lock.name}", [python, *PIP_INSTALL, *LOCKED, lock])
         project = ("--no-deps", "--no-build-isolation", "--editable", paths.ROOT)
         builder.run(".venv: installing ponder", [python, *PIP_INSTALL, *project])
         move_scripts(part, VENV)
 
-    Builder(VENV, both[part_name], progress).build(fill)
+    Builder(VENV, project_key(name), progress).build(fill)
 
 
 def install_engine(progress: Progress) -> None:

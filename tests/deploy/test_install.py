@@ -239,3 +239,8 @@ def test_the_cache_can_be_moved(tmp_path, monkeypatch):
     assert paths.model_folder() == tmp_path / "models" / "smollm2-135m"
     assert paths.engine_python() is None
     assert paths.default_model() is None
+
+
+def test_an_environment_with_the_tools_is_told_from_one_without():
+    assert install.project_key("dev") == install.project_key("dev")
+    assert install.project_key("dev") != install.project_key("gateway")
