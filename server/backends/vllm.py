@@ -218,8 +218,12 @@ def common(call: Call) -> dict[str, Any]:
         "seed": sampling.seed,
         "stop": stops or None,
     }
+    extra = dict(sampling.extra)
+    if "min_tokens" in extra:  # of the path; vLLM refuses more than max_tokens, which here may be one step's
+        so_far = sum(step.tokens for step in call.steps)
+        extra["min_tokens"] = max(0, min(extra["min_tokens"] - so_far, call.max_tokens))
     return {
-        **sampling.extra,
+        **extra,
         **{name: value for name, value in wishes.items() if value is not None},
         "include_stop_str_in_output": bool(sampling.step),
         "max_tokens": call.max_tokens,

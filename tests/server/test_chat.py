@@ -23,6 +23,10 @@ def anyio_backend():
     return "asyncio"
 
 
+def two_steps(ask):
+    return "x " * 20 + "<answer>5</answer>" if ask.said else "word " * 20 + "\n\n"
+
+
 def boxed(ask):
     return f"I think it is \\boxed{{{ask.seed % 2 if ask.seed else 5}}}"
 
@@ -117,8 +121,7 @@ async def test_traces_and_live_events_keep_the_published_schema(strategy, trace)
     for event in live[:-1]:
         validate(document, "TraceEvent", event)
     validate(document, "Trace", live[-1])
-    assert [event["event"] for event in live[:-1]][0] == "started"
-    assert [event["event"] for event in live[:-1]][-1] == "answered"
+    assert (live[0]["event"], live[-2]["event"]) == ("started", "answered")
     grown = {event["id"] for event in live[:-1] if event["event"] == "closed"}
     assert {candidate["id"] for candidate in live[-1]["candidates"]} == grown
     texts = {id: "".join(e["text"] for e in live[:-1] if e["event"] == "token" and e["id"] == id) for id in grown}
@@ -213,6 +216,14 @@ async def test_sampling_parameters_reach_the_engine():
     assert request["stop"] == ["x", "y"]
     assert request["max_tokens"] == 9
     assert isinstance(request["seed"], int)
+
+
+async def test_min_tokens_are_those_of_a_path_not_of_a_step():
+    strategy = {"name": "beam_search", "beams": 1, "width": 1, "step_tokens": 4, "depth": 3, "verifier": "judge"}
+    async with ponder(lambda ask: Reply("word ", ends=False)) as served:
+        await served.chat(reasoning_strategy=strategy, min_tokens=10, max_tokens=12)
+        asked = [r.body for r in served.engine.requests if "min_tokens" in r.body]
+    assert [(request["min_tokens"], request["max_tokens"]) for request in asked] == [(4, 4), (4, 4), (2, 4)]
 
 
 async def test_temperature_0_with_many_samples_gets_one_at_which_they_differ():
@@ -397,6 +408,7 @@ async def test_metrics_count_requests_samples_and_tokens():
     )
 
 
+VERIFIER = "reasoning_strategy.verifier"
 BAD = [
     ({"reasoning_strategy": "magic"}, "reasoning_strategy"),
     ({"reasoning_strategy": {"name": "best_of_n", "m": 3}}, "reasoning_strategy.m"),
@@ -405,7 +417,7 @@ BAD = [
     ({"reasoning_strategy": {"name": "best_of_n", "n": 10**9}}, "reasoning_strategy"),
     ({"reasoning_strategy": {"name": "best_of_n", "n": "8"}}, "reasoning_strategy.n"),
     ({"reasoning_strategy": {"name": "best_of_n", "n": True}}, "reasoning_strategy.n"),
-    ({"reasoning_strategy": {"name": "best_of_n", "verifier": "magic"}}, "reasoning_strategy.verifier"),
+    ({"reasoning_strategy": {"name": "best_of_n", "verifier": "magic"}}, VERIFIER),
     (
         {"reasoning_strategy": {"name": "best_of_n", "verifier": {"name": "judge", "x": 1}}},
         "reasoning_strategy.verifier.x",
