@@ -21,7 +21,7 @@ class Connection(asyncio.Protocol):
         self._respond, self._lost = respond, lost
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._url, self._body, self._opened = b"", bytearray(), False
+        self._url, self._body, self._opened, self._keep = b"", bytearray(), False, True
         self.paused = False
         self.resumed: Callable[[], None] = lambda: None
 
@@ -35,9 +35,11 @@ class Connection(asyncio.Protocol):
         self._lost(self)
 
     def data_received(self, data: bytes) -> None:
-        """Parse; a client that does not speak HTTP is closed."""
+        """Parse; a client that does not speak HTTP is closed, an error of our own is not hidden."""
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError:
+            raise
         except httptools.HttpParserError:
             self.reset()
 
@@ -64,6 +66,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Hand the request over (httptools)."""
+        self._keep = self._parser.should_keep_alive()
         path = self._url.partition(b"?")[0].decode("latin-1")
         self._respond(self, self._parser.get_method().decode(), path, bytes(self._body))
 
@@ -90,12 +93,12 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _status(self, status: int) -> str:
-        close = "" if self._parser.should_keep_alive() else "connection: close\r\n"
+        close = "" if self._keep else "connection: close\r\n"
         return f"HTTP/1.1 {status} {_REASONS[status]}\r\nserver: simulated\r\n{close}"
 
     def _write(self, data: bytes, *, last: bool) -> None:
         if self._transport is None:
             return
         self._transport.write(data)
-        if last and not self._parser.should_keep_alive():
+        if last and not self._keep:
             self._transport.close()

@@ -193,11 +193,13 @@ def _check(asked: Chat | Completion) -> None:
 
 
 def _limits(asked: Chat | Completion, used: int, max_model_len: int) -> Limits:
-    """Where samples after a prompt of `used` tokens end; more than the room that is left is clamped, as in vLLM."""
+    """Where samples after a prompt of `used` tokens end; more than is left is clamped, more than all refused."""
     if used > max_model_len:
         said = f"This model's maximum context length is {max_model_len} tokens. However, your prompt has {used}."
         raise _about("input_tokens", said, used)
     most = (asked.max_completion_tokens if isinstance(asked, Chat) else None) or asked.max_tokens
+    if most is not None and most > max_model_len:
+        raise _about("max_tokens", f"max_tokens={most} cannot be greater than max_model_len={max_model_len}.", most)
     room = max_model_len - used
     tokens = room if most is None else min(most, room)
     if tokens < 1:

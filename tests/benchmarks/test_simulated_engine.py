@@ -1,5 +1,6 @@
 """The simulated engine beyond what it shares with a real one: its tokenizer, its replies, its clock and its faults."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -232,6 +233,21 @@ async def test_what_the_engine_does_not_know_is_refused_not_ignored():
         assert reply.status_code == 400
         reply = await client.post("/v1/completions", content=b"{broken")
         assert reply.json()["error"]["type"] == "Bad Request"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_connection_closes_when_the_client_wants_it_to(stream):
+    async with simulated() as engine:
+        host, port = engine.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        body = json.dumps({"prompt": "x", "stream": stream}).encode()
+        head = f"POST /v1/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        reply = await asyncio.wait_for(reader.read(), 5)
+        assert b"connection: close" in reply
+        writer.close()
+        await writer.wait_closed()
 
 
 # Faults
