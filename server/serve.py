@@ -3,9 +3,11 @@
 import json
 import logging
 import os
+import signal
 import socket
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import anyio
@@ -44,7 +46,7 @@ async def serve(settings: Settings, model: str | None, python: Path | None, args
 async def run(settings: Settings, listener: socket.socket, engine: LocalEngine | None) -> int:
     """Serve on `listener`, and watch over the engine; the exit status."""
     app = create_app(settings)
-    server = uvicorn.Server(
+    server = Server(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, lifespan="on")
     )
     failed = False
@@ -66,9 +68,26 @@ async def run(settings: Settings, listener: socket.socket, engine: LocalEngine |
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch)
+        tasks.start_soon(stop_on_signal, server)
         await server.serve(sockets=[listener])
         tasks.cancel_scope.cancel()
     return int(failed)
+
+
+class Server(uvicorn.Server):
+    """A uvicorn that leaves signals to us: its own way ends this process before the engine is gone."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def stop_on_signal(server: uvicorn.Server) -> None:
+    """Let requests end on the first SIGINT or SIGTERM, and none on the second."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            server.force_exit = server.should_exit
+            server.should_exit = True
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -37,9 +37,9 @@ class BeamSearch(Judged):
         for depth in range(1, self.depth + 1):
             step = {"step": self.step, "step_tokens": self.step_tokens} if depth < self.depth else {}
             grown = await run.extend(*paths, n=self.width * places // len(paths), **step)
-            judged = await run.score(distinct(grown))
+            judged = await run.score(grown)
             alive = [path for path in judged if not self.failed(path)]
-            kept = select.top(alive, places)
+            kept = select.top(distinct(alive), places)
             if rejected := [path for path in judged if path not in kept]:
                 run.note(f"step {depth}: kept {len(kept)}, pruned {pruned(rejected)}", *rejected)
             paths = [path for path in kept if not path.finished]

@@ -12,11 +12,12 @@ from strategies.best_of_n import BestOfN
 from strategies.protocols import Verifier
 from strategies.self_consistency import SelfConsistency
 from strategies.single import Single
+from strategies.verifiers.arithmetic import Arithmetic
 from strategies.verifiers.judge import Judge
 from strategies.verifiers.p_true import PTrue
 
 STRATEGIES: tuple[type[Strategy], ...] = (Single, SelfConsistency, BestOfN, BeamSearch)
-VERIFIERS: tuple[type[BaseModel], ...] = (PTrue, Judge)
+VERIFIERS: tuple[type[BaseModel], ...] = (Arithmetic, PTrue, Judge)
 
 
 class Registry:

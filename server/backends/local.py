@@ -58,6 +58,8 @@ class EngineSpec:
         ours = {"VLLM_NO_USAGE_STATS": "1", "PYTHONUNBUFFERED": "1"}
         if self.kind == "cpu":
             ours["VLLM_CPU_KVCACHE_SPACE"] = "2"
+            # a prompt as long as the model takes may keep a slow CPU busy for longer than vLLM's five minutes
+            ours["VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS"] = "3600"
         if Path(self.model).is_dir():
             ours["HF_HUB_OFFLINE"] = "1"
         return {**ours, **os.environ}
@@ -104,8 +106,11 @@ class LocalEngine:
         scope.cancel()
 
     async def _answer_once(self) -> None:
-        """Wait for health, then for a first completion: health alone proves no forward pass, and the first is slow."""
-        warm_up = {"model": self.spec.name, "prompt": "Hello", "max_tokens": 2, "n": 2, "temperature": 1.0}
+        """Wait for health, then for a first completion: health alone proves no forward pass, and the first is slow.
+
+        So is the first with log-probabilities.
+        """
+        warm_up = {"model": self.spec.name, "prompt": "Hello", "max_tokens": 2, "n": 2, "logprobs": 20}
         async with httpx.AsyncClient(base_url=self.url, timeout=None, trust_env=False) as client:
             await until_success(client, "GET", "/health")
             await until_success(client, "POST", "/v1/completions", json=warm_up)

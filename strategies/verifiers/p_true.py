@@ -31,7 +31,7 @@ def p_yes(said: Verdict) -> float:
     """P(Yes) / (P(Yes) + P(No)) over all first tokens that begin either word."""
     if not said.tokens:
         return NEUTRAL
-    first = said.tokens[0].top
-    yes = sum(math.exp(p) for token, p in first.items() if token and YES.startswith(token.strip() or "?"))
-    no = sum(math.exp(p) for token, p in first.items() if token and NO.startswith(token.strip() or "?"))
+    first = [(token.strip(), math.exp(p)) for token, p in said.tokens[0].top.items() if token.strip()]
+    yes = sum(chance for token, chance in first if YES.startswith(token))
+    no = sum(chance for token, chance in first if NO.startswith(token))
     return yes / (yes + no) if yes + no else NEUTRAL

@@ -1,0 +1,99 @@
+"""Docs tell what is there: names, routes, settings, imports."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from server.app import create_app
+from server.resolve import resolve
+from server.schema import HARMLESS, PASSED_ON, REFUSED, WITHOUT_EFFECT, ChatRequest
+from server.settings import Settings
+from strategies.registry import Registry
+
+ROOT = Path(__file__).parent.parent
+README, API, SETTINGS = (ROOT / name for name in ("README.md", "docs/api.md", "docs/settings.md"))
+
+
+def table_names(text, heading):
+    section = text.partition(heading)[2].partition("\n## ")[0]
+    return [match[1] for match in re.finditer(r"^\| `(\w+)`", section, re.MULTILINE)]
+
+
+def test_the_readme_lists_every_strategy_with_its_settings_and_no_other():
+    text = README.read_text()
+    assert table_names(text, "## Strategies") == list(Registry().strategies)
+    for name, kind in Registry().strategies.items():
+        [row] = re.findall(rf"^\| `{name}` \|.*\|(.*)\|$", text, re.MULTILINE)
+        own = set(kind.model_fields) - {"name", "prompt", "temperature", "top_p"}
+        assert set(re.findall(r"`(\w+)`", row)) == own
+
+
+def test_the_readme_names_every_verifier():
+    assert all(f"`{name}`" in README.read_text() for name in Registry().verifiers)
+
+
+def test_the_api_page_lists_every_route_and_no_other():
+    told = set(re.findall(r"`(?:GET|POST) (/[^`]*)`", API.read_text()))
+    paths = create_app(Settings()).openapi()["paths"]
+    assert told == set(paths)
+
+
+def test_the_api_page_tells_the_fate_of_every_field():
+    text = API.read_text()
+    for name in (*ChatRequest.model_fields, *WITHOUT_EFFECT):
+        assert f"`{name}`" in text or f"`{name}: " in text or name in {"messages", "stream", "stream_options"}, name
+    assert set(PASSED_ON) < set(ChatRequest.model_fields)
+    assert set(HARMLESS) <= set(REFUSED)
+
+
+def test_the_settings_page_is_a_valid_file_that_names_every_setting():
+    [example] = re.findall(r"```toml\n(.*?)```", SETTINGS.read_text(), re.DOTALL)
+    told = tomllib.loads(example)
+    settings = Settings(**told)
+    assert set(told) == set(Settings.model_fields)
+    for table in ("server", "defaults", "limits"):
+        assert set(told[table]) == set(type(getattr(settings, table)).model_fields)
+        assert getattr(settings, table) == getattr(Settings(), table), "the page shows the defaults"
+    assert set(told["engines"][0]) == set(type(settings.engines[0]).model_fields)
+
+
+def test_the_readmes_request_is_valid():
+    [request] = re.findall(r"-d '(\{.*?\})'", README.read_text(), re.DOTALL)
+    asked = ChatRequest.model_validate_json(request)
+    plan = resolve(asked, Settings(), Registry(), {"smollm2-135m": None})
+    assert plan.strategy.name == "self_consistency"
+
+
+@pytest.mark.parametrize("page", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+ALLOWED = {
+    "strategies": {"strategies", "anyio", "pydantic"},
+    "server": {"strategies", "server"},
+    "training": {"strategies", "training"},
+}
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_imports_run_one_way(package):
+    ours = {"server", "strategies", "training", "benchmarks", "deploy", "tests"}
+    for path in (ROOT / package).rglob("*.py"):
+        for name in imported(path):
+            if package == "strategies":
+                assert name in ALLOWED[package] or name in sys.stdlib_module_names, f"{path} imports {name}"
+            assert name not in ours - ALLOWED[package], f"{path} imports {name}"
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]
