@@ -19,7 +19,7 @@ def same(a: Value, b: Value, approximate: bool) -> bool | None:
     if b.literal is not None:
         verdict = _written(a, b, b.literal, approximate)
     else:
-        verdict = None if _near(a.exact, b.exact, CLOSE) and _inexact(a, b) else False
+        verdict = None if _inexact(a, b) and (_near(a.exact, b.exact, CLOSE) or _cut(a.exact, b.exact)) else False
     if verdict is False and (convertible(a.units, b.units) or abs(a.exact - b.exact) <= a.slack + b.slack):
         return None
     return verdict
@@ -44,7 +44,7 @@ def _written(a: Value, b: Value, literal: Token, approximate: bool) -> bool | No
     if approximate:
         return True if rounded else None if _near(exact, b.exact, LOOSE) else False
     if literal.ulp == 1:
-        return None if off < 1 else False
+        return None if _cut(exact, b.exact) else False
     if rounded:
         return True if (exact * 100).denominator != 1 or literal.loose else None
     return None if off <= ulp / 2 + a.slack else False
@@ -52,6 +52,11 @@ def _written(a: Value, b: Value, literal: Token, approximate: bool) -> bool | No
 
 def _near(a: Fraction, b: Fraction, share: Fraction) -> bool:
     return abs(a - b) <= share * max(abs(a), abs(b))
+
+
+def _cut(exact: Fraction, whole: Fraction) -> bool:
+    """Whether a whole number is what is left of one without its fraction, up or down."""
+    return whole.denominator == 1 and abs(exact - whole) < 1
 
 
 def _inexact(a: Value, b: Value) -> bool:

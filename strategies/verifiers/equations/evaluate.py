@@ -86,7 +86,7 @@ class _Parser:
         token = self.take("number", "(", "op", "frac", "sqrt")
         match token.kind:
             case "number":
-                return Value(token.value, token.slack, token.units, literal=token)
+                return Value(token.value, token.slack, token.units, literal=token, doubt=token.doubt)
             case "(":
                 return self.group(depth)
             case "frac":

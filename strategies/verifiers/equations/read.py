@@ -7,6 +7,8 @@ from strategies.verifiers.equations.units import COUNTED, RATES, UNITS, combined
 
 OPERAND_ENDS = ("number", ")")
 OPERAND_STARTS = ("number", "(", "frac", "sqrt")
+MAX_REMARK = 32
+"""Tokens in a parenthesis that is left out for a remark."""
 
 
 def read(tokens: list[Token]) -> list[Token]:
@@ -38,9 +40,7 @@ def _signs(tokens: list[Token]) -> list[Token]:
                 token, width = _sign(token, after, TWO_WORD_SIGNS[pair], out), 2
             elif word in WORD_SIGNS:
                 token = _sign(token, token, WORD_SIGNS[word], out)
-            elif word == "x" and after and out and _multiplies(out[-1], token, after):
-                token = replace(token, kind="op", text="*")
-            elif word == "of" and after and after.kind in ("number", "(") and _part(out):
+            elif after and out and _multiplies(out, token, after):
                 token = replace(token, kind="op", text="*")
             elif word == "percent" and out and out[-1].kind == "number" and not out[-1].units:
                 before = out.pop()
@@ -59,19 +59,15 @@ def _sign(first: Token, last: Token, sign: tuple[str, str], before: list[Token])
     return Token(kind, sign[1], first.start, last.end)  # type: ignore[arg-type]
 
 
-def _multiplies(before: Token, x: Token, after: Token) -> bool:
-    """Whether an x is a multiplication sign: 5 packs x 8, but not 2x (3 + 4)."""
-    if before.kind == "number" and before.end == x.start:
+def _multiplies(before: list[Token], token: Token, after: Token) -> bool:
+    """Whether a word multiplies: 5 packs x 8 but not 2x (3 + 4); 20% of 50 and 1/2 of 10, but not 3 of 10."""
+    last = before[-1]
+    if token.text in ("x", "X"):
+        tight = last.kind == "number" and last.end == token.start
+        return not tight and last.kind in (*OPERAND_ENDS, "word") and after.kind in OPERAND_STARTS
+    if token.text != "of" or after.kind not in ("number", "(") or last.kind not in OPERAND_ENDS:
         return False
-    return before.kind in (*OPERAND_ENDS, "word") and after.kind in OPERAND_STARTS
-
-
-def _part(before: list[Token]) -> bool:
-    """Whether a percentage or a fraction came before "of"."""
-    if not before or before[-1].kind not in OPERAND_ENDS:
-        return False
-    percent = before[-1].units == (("%", 1),)
-    return percent or before[-1].kind == ")" or (len(before) > 1 and before[-2].text == "/")
+    return last.units == (("%", 1),) or last.kind == ")" or (len(before) > 1 and before[-2].text == "/")
 
 
 def _pairs(tokens: list[Token]) -> list[Token]:
@@ -102,13 +98,21 @@ def _demote(out: list[Token], stack: list[tuple[int, set[str]]]) -> None:
 
 
 def _close(out: list[Token], stack: list[tuple[int, set[str]]], at: int) -> None:
+    """Settle the pair that `at` closes: a remark such as (first 4 hours) vanishes with what is in it."""
     start, kinds = stack.pop()
+    first = out[start + 2] if out[start + 1].kind == "(" else out[start + 1]
+    remark = 0 < start >= at - MAX_REMARK and first.kind == "word" and out[start - 1].kind in (*OPERAND_ENDS, "word")
     if kinds & {"=", "~"}:
         out[start], out[at] = replace(out[start], kind="break"), replace(out[at], kind="break")
+        kinds = {"="}
     elif "word" in kinds and kinds <= {"word", "/", "break"}:
         out[start], out[at] = replace(out[start], text=""), replace(out[at], text="")
+    elif remark and kinds <= {"word", "break", "number"} and not variable(first.text):
+        for i in range(start, at + 1):
+            out[i] = replace(out[i], text="")
+        kinds = {"word"}
     if stack:
-        stack[-1][1].update(kinds - {"word"} or {"number"})
+        stack[-1][1].update(kinds)
 
 
 def _units(tokens: list[Token]) -> list[Token]:
@@ -137,16 +141,19 @@ def _per(tokens: list[Token], at: int, inside: bool) -> bool:
 
 def _words(tokens: list[Token], at: int, end: int, out: list[Token]) -> int:
     """Settle the run of words in `tokens[at:end]`; returns where to go on."""
-    run, words = tokens[at:end], ["per" if t.text == "/" else t.text for t in tokens[at : min(end, at + 5)]]
+    run = tokens[at:end]
+    words = ["per" if t.text == "/" else t.text for t in run[:9]]
     operand = bool(out) and out[-1].kind in OPERAND_ENDS
     after = tokens[end].kind if end < len(tokens) else "break"
     tight = operand and out[-1].end == run[0].start and run[0].text not in UNITS and run[0].text != "/"
     if operand and not tight:
-        out[-1] = replace(out[-1], units=_measured(out[-1], words))
-        if after in ("op", "=", "~", ")") and unitlike([w for w in words if w not in RATES] or words) and len(run) <= 4:
+        out[-1] = replace(out[-1], units=_measured(out[-1], words), doubt=variable(words[0]))
+        if after in ("op", "=", "~", ")") and unitlike([w for w in words if w not in RATES] or words) and len(run) <= 7:
             return _powers(tokens, end)
     first, last = run[0], run[-1]
-    spoils = tight or (variable(first.text) and operand and first.text not in UNITS) or variable(last.text)
+    measure = operand and first.text in UNITS
+    spoils = tight or (operand and variable(first.text) and not measure)
+    spoils = spoils or (variable(last.text) and not (measure and last is first))
     text = " ".join(dict.fromkeys((first.text, run[max(len(run) - 2, 0)].text, last.text)))
     out.append(Token("bad" if spoils else "break", text, first.start, last.end))
     return end

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 """From text to tokens: one pass of a hand-written scanner. It knows signs and numbers, not what words mean."""
 
 from fractions import Fraction
@@ -94,7 +95,7 @@ class _Scanner:
             grouped, end = grouped + self.text[end + 1 : last], last
         digits += grouped
         if broken or len(digits) > MAX_DIGITS or self.spoiled(end, digits):
-            self.add("bad", "", max(end, self.run(end, DIGITS | {",", ".", ":"})) - start)
+            self.add("bad", "#", max(end, self.run(end, DIGITS | {",", ".", ":"})) - start)
         else:
             self.emit(digits, places, end)
 
@@ -138,7 +139,8 @@ class _Scanner:
     def marker(self) -> bool:
         """Skip a list marker, "1." or "2)", at the start of a line."""
         end = self.run(self.at)
-        if end - self.at > 3 or self.text[end : end + 1] not in (".", ")") or self.text[end + 1 : end + 2] not in (" ", "*"):
+        mark, after = self.text[end : end + 1], self.text[end + 1 : end + 2]
+        if end - self.at > 3 or mark not in (".", ")") or after not in (" ", "*", "\n"):
             return False
         self.at = end + 1
         return True
@@ -149,7 +151,9 @@ class _Scanner:
             self.add("op", "*", 1)
             return
         while end < len(text) and (
-            text[end].isalnum() or text[end] == "_" or (text[end] in "-'’" and text[end - 1].isalpha() and self.alpha(end + 1))
+            text[end].isalnum()
+            or text[end] == "_"
+            or (text[end] in "-'’" and text[end - 1].isalpha() and self.alpha(end + 1))
         ):
             end += 1
         if self.fresh and end == self.at + 1 and text[end : end + 2] == ") ":
@@ -213,12 +217,16 @@ class _Scanner:
 
     def sign(self, c: str) -> None:
         spaced = self.peek(1).isspace()
+        if self.fresh and c == "(" and self.peek(1) in DIGITS and self.peek(2) == ")" and self.peek(3) == " ":
+            self.at += 4
+            return
         if self.fresh and c in "-–—•·>#●▪" and (spaced or c in ">#"):
             self.bullet(c)
             return
         for size in (3, 2):
-            if self.text[self.at : self.at + size] in BREAKS:
-                self.add("break" if c != "." else "bad", self.text[self.at : self.at + size], size)
+            many = self.text[self.at : self.at + size]
+            if many in BREAKS:
+                self.add("break" if c != "." else "bad", many, size)
                 return
         if c == "=" and self.peek(1) == "=":
             self.add("break", "==", self.run(self.at, frozenset("=")) - self.at)

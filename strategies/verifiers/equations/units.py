@@ -5,13 +5,20 @@ from collections.abc import Sequence
 Units = tuple[tuple[str, int], ...]
 """Units with their exponents, sorted by name."""
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _SPELLINGS = {
     "time": "second:s,sec,secs,seconds minute:min,mins,minutes hour:h,hr,hrs,hours day:days week:weeks,wk,wks "
     "month:months year:years,yr,yrs",
     "length": "millimeter:mm,millimetre,millimeters,millimetres centimeter:cm,centimetre,centimeters,centimetres "
-    "meter:m,metre,meters,metres kilometer:km,kms,kilometre,kilometers,kilometres inch:inches foot:ft,feet yard:yd,yards "
+    "meter:m,metre,meters,metres kilometer:km,kms,kilometre,kilometers,kilometres "
+    "inch:inches foot:ft,feet yard:yd,yards "
     "mile:mi,miles",
-    "mass": "milligram:mg,milligrams gram:g,grams kilogram:kg,kgs,kilo,kilos,kilograms ounce:oz,ounces lb:lbs ton:tons,tonnes",
+    "mass": "milligram:mg,milligrams gram:g,grams kilogram:kg,kgs,kilo,kilos,kilograms "
+    "ounce:oz,ounces lb:lbs ton:tons,tonnes",
     "volume": "milliliter:ml,milliliters,millilitre,millilitres liter:l,liters,litre,litres gallon:gal,gallons "
     "quart:quarts pint:pints cup:cups",
     "money": "dollar:dollars,usd cent:cents euro:euros,eur pound:pounds,gbp yen: rupee:rupees",
@@ -25,30 +32,30 @@ UNITS = {spelling: unit for _, unit, others in _ENTRIES for spelling in (unit, *
 """What a spelling means: "hrs" is an "hour"."""
 DIMENSIONS = {unit: dimension for dimension, unit, _ in _ENTRIES}
 
-RATES = frozenset("per a an each every".split())
+RATES = _words("per a an each every")
 """Between two units: 8 hours a day."""
-COUNTED = frozenset("item person unit piece pack box bag ticket egg each bottle book pen pencil student child kid head".split())
+COUNTED = _words("item person unit piece pack box bag ticket egg each bottle book pen pencil student child kid head")
 """Nouns that a price may be for: $5/pack."""
 
-NOT_UNITS = frozenset(
-    "and or is are was were be so then if more less fewer than off of to from with dozen hundred thousand million billion "
-    "half third quarter squared cubed am pm noon remainder we you he she they it i that which where when let since because "
-    "find get gives means now next but not by".split()
+NOT_UNITS = _words(
+    "and or is are was were be so then if more less fewer than off of to from with dozen hundred thousand million "
+    "billion half third quarter squared cubed am pm noon remainder we you he she they it i that which where when "
+    "let since because find get gives means now next but not by"
 )
 """Words that no unit contains: after a number and before an operator they make the expression untestable."""
-RESCALING = frozenset(
-    "dozen dozens hundred hundreds thousand thousands million millions billion billions trillion k m am pm noon o'clock "
-    "squared cubed percent ten tens half halves third thirds quarter quarters tenths hundredths factorial".split()
+RESCALING = _words(
+    "dozen dozens hundred hundreds thousand thousands million millions billion billions trillion am pm noon "
+    "o'clock squared cubed percent ten tens half halves third thirds quarter quarters tenths hundredths factorial"
 )
 """After a right side they change its value."""
-DOUBTFUL_BEFORE = frozenset(
-    "half twice double triple thrice quadruple negative root by than per cube square factorial log sin cos tan max min "
-    "step day week month year hour minute item part case problem question number no box phase stage method option example "
-    "line row round level person page chapter table figure equation about roughly only".split()
+DOUBTFUL_BEFORE = _words(
+    "half twice double triple thrice quadruple negative root by than per cube square factorial log sin cos tan "
+    "max min step day week month year hour minute item part case problem question number no box phase stage "
+    "method option example line row round level person page chapter table figure equation about roughly only"
 )
 """Before a left side they may change its value ("half of 10 + 5") or own its first number ("Step 1 - 3 + 4")."""
-OF_IS_PLAIN_AFTER = frozenset("total sum cost price value amount product result difference number distance profit".split())
-CONNECTIVES = frozenset("so is then get gets have gives and thus that us equals compute calculate be are or hence as".split())
+OF_IS_PLAIN_AFTER = _words("total sum cost price value amount product result difference number distance profit")
+CONNECTIVES = _words("so is then get gets have gives and thus that us equals compute calculate be are or hence as")
 """After them a sign can be a number's own: "so -3 + 5 = 2"."""
 
 

@@ -1,0 +1,47 @@
+"""Checks the sums that a response writes down. Asks no model."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Literal
+
+from strategies.protocols import Backend
+from strategies.types import Candidate, Score
+from strategies.verifiers.base import NEUTRAL, Settings, steps_of
+from strategies.verifiers.equations import equations
+
+
+class Arithmetic(Settings):
+    """Tests every equation a response writes (3 + 4 = 7) in exact rationals and scores the share that holds."""
+
+    name: Literal["arithmetic"] = "arithmetic"
+
+    async def score(self, candidates: Sequence[Candidate], ask: Backend) -> list[Score]:
+        """The share of a path's equations that hold, the same for each step; 0.5 where there is none to test."""
+        return [judge(candidate) for candidate in candidates]
+
+
+def judge(candidate: Candidate) -> Score:
+    """The score of one path. An equation belongs to the step that it ends in."""
+    found = equations(candidate.text, complete=candidate.finish == "stop")
+    ends = _ends(candidate)
+    verdicts: list[list[bool]] = [[] for _ in ends]
+    for equation in found:
+        verdicts[bisect_right(ends[:-1], equation.end - 1)].append(equation.holds)
+    return Score(_share([equation.holds for equation in found]), tuple(map(_share, verdicts)))
+
+
+def _share(verdicts: Sequence[bool]) -> float:
+    return sum(verdicts) / len(verdicts) if verdicts else NEUTRAL
+
+
+def _ends(candidate: Candidate) -> list[int]:
+    """Where in the text each step ends."""
+    parts = steps_of(candidate.steps)
+    if len(candidate.steps) != 1:
+        return list(accumulate(map(len, parts)))
+    ends, at = [], 0
+    for part in parts:
+        at = candidate.text.index(part, at) + len(part)
+        ends.append(at)
+    return ends
