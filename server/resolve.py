@@ -43,8 +43,9 @@ def resolve(request: ChatRequest, settings: Settings, registry: Registry, models
     refuse_unknown(request, settings.limits)
     engine_model, alias = model_and_alias(request.model, models)
     effort = effort_of(request, settings)
-    spec = request.reasoning_strategy or alias or (effort and effort.strategy) or settings.defaults.strategy
-    strategy = strategy_of(spec, registry, "reasoning_strategy" if request.reasoning_strategy or not alias else "model")
+    asked = request.reasoning_strategy
+    spec = asked if asked is not None else alias or (effort and effort.strategy) or settings.defaults.strategy
+    strategy = strategy_of(spec, registry, "reasoning_strategy" if asked is not None or not alias else "model")
     check_width(strategy, request.n or 1, settings.limits)
     verifier_name, verifier = verifier_of(strategy, settings, registry)
     sampling = strategy.sampling(sampling_of(request))
@@ -106,7 +107,7 @@ def effort_of(request: ChatRequest, settings: Settings) -> Effort | None:
 
 def strategy_of(spec: Spec, registry: Registry, param: str) -> Strategy:
     """The strategy of that name and those settings."""
-    wanted = {"name": spec} if isinstance(spec, str) else spec
+    wanted = settings_of(spec)
     try:
         return registry.strategy(wanted)
     except KeyError:
@@ -116,12 +117,18 @@ def strategy_of(spec: Spec, registry: Registry, param: str) -> Strategy:
         raise from_validation(error, (param,)) from None
 
 
+def settings_of(spec: Spec) -> dict[str, Any]:
+    """A name, or an object of a name and settings, as the latter; what is no name is none that is known."""
+    settings = {"name": spec} if isinstance(spec, str) else spec
+    return {**settings, "name": str(settings.get("name"))}
+
+
 def verifier_of(strategy: Strategy, settings: Settings, registry: Registry) -> tuple[dict[str, Any] | None, Any]:
     """The verifier that judges, described and made; none where the strategy has no use for one."""
     if not isinstance(strategy, Judged):
         return None, None
     spec = strategy.verifier if strategy.verifier is not None else settings.defaults.verifier
-    wanted = {"name": spec} if isinstance(spec, str) else spec
+    wanted = settings_of(spec)
     param = "reasoning_strategy.verifier"
     named = settings.verifiers.get(str(wanted.get("name")))
     if named:

@@ -180,7 +180,7 @@ class Recorder:
         )
 
     def _choice(self, event: Answered) -> ChoiceTrace:
-        found = [c for c in self.candidates.values() if c.id.startswith(f"{event.id}.")]
+        found = select.leaves([c for c in self.candidates.values() if c.id.startswith(f"{event.id}.")])
         votes = {answer: int(count) for answer, count in select.tally(found).items()}
         return ChoiceTrace(
             index=int(event.id),

@@ -25,6 +25,7 @@ class Meter:
         self.cut: Limit | None = None
         self.spent = Spent()
         self._held = self._idle = 0
+        self._stopped = False
         self._scopes: list[anyio.CancelScope] = []
 
     @contextmanager
@@ -34,7 +35,7 @@ class Meter:
             self._scopes.append(scope)
             self._idle += 1
             try:
-                if self.cut:
+                if self._stopped:
                     scope.cancel()
                 yield scope
             finally:
@@ -50,6 +51,7 @@ class Meter:
     def stop(self, limit: Limit) -> None:
         """End all work of this request: `limit` is reached."""
         self.reached(limit)
+        self._stopped = True
         for scope in self._scopes:
             scope.cancel()
 
@@ -95,8 +97,8 @@ class Meter:
 
     @property
     def exhausted(self) -> bool:
-        """Whether nothing is left, and nobody in flight could still give anything back."""
-        return self.free == 0 and self._held == 0
+        """Whether nobody in flight could still give anything back."""
+        return self._held == 0
 
     def charge(self, chunk: Chunk, purpose: Literal["sampled", "verifier"]) -> None:
         """A chunk arrived: its tokens are spent."""

@@ -232,7 +232,7 @@ class Run:
             self._observe(Lost(growth.child.id, str(error), growth.tokens))
 
     def _arrive(self, child: Candidate, wave: _Wave) -> None:
-        if wave.judge:
+        if wave.judge and child.tokens:
             wave.tasks.start_soon(self._judge, child, wave)
         else:
             wave.send.send_nowait(child)

@@ -22,11 +22,13 @@ def likelihood(candidate: Candidate) -> float:
 
 def complete(found: Sequence[Candidate]) -> Sequence[Candidate]:
     """Those that finished; where none did, the ends of all paths."""
-    finished = [c for c in found if c.finished]
-    if finished:
-        return finished
+    return [c for c in found if c.finished] or leaves(found)
+
+
+def leaves(found: Sequence[Candidate]) -> Sequence[Candidate]:
+    """The ends of all paths."""
     parents = {c.id.rpartition(".")[0] for c in found}
-    return [c for c in found if c.id not in parents] or found
+    return [c for c in found if c.id not in parents]
 
 
 def top(found: Sequence[Candidate], k: int) -> list[Candidate]:

@@ -143,6 +143,27 @@ async def test_leaving_a_race_closes_what_has_not_even_started():
     assert run.found == ()
 
 
+async def test_a_limit_that_one_run_met_does_not_end_another():
+    meter = Meter(Budget())
+    meter.reached("tokens")
+    answer = await execute(SelfConsistency(n=2), ROOT, FakeBackend(answering("\\boxed{1}")), meter)
+    assert answer.text == "\\boxed{1}"
+
+
+async def test_a_search_that_cannot_give_each_sequence_a_token_stops():
+    backend = FakeBackend(lambda call, seed: "a b\n\n")
+    played = await play(BeamSearch(beams=4, width=4, depth=40), backend, budget=Budget(tokens=35))
+    assert played.meter.cut == "tokens"
+    assert played.meter.spent.samples <= 48
+
+
+async def test_a_sequence_without_a_token_is_not_judged():
+    judged = []
+    verifier = FakeVerifier(lambda c: judged.append(c.text) or 1.0)
+    await play(BestOfN(n=8), FakeBackend(answering("a b c")), budget=Budget(tokens=4), verifier=verifier)
+    assert "" not in judged
+
+
 async def test_two_runs_share_one_budget_evenly():
     backend = FakeBackend(lambda call, seed: "x " * 500)
     meter = Meter(Budget(tokens=128))
