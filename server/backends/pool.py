@@ -15,6 +15,7 @@ class Pool:
         self._engines = engines
         self._upstreams = [self._upstream(engine, session) for engine in engines]
         self._served: dict[int, list[Model]] = {}
+        self._backends: dict[str, Vllm] = {}
 
     async def models(self) -> dict[str, Model]:
         """All models by id; the first engine that serves one wins. Raises BackendError where no engine answers."""
@@ -41,8 +42,10 @@ class Pool:
 
     def backend(self, model: str) -> Vllm:
         """The engine that serves a model of `models`, as a backend."""
-        at = next(at for at in sorted(self._served) if any(one.id == model for one in self._wanted(at)))
-        return Vllm(self._upstreams[at], model)
+        if model not in self._backends:
+            at = next(at for at in sorted(self._served) if any(one.id == model for one in self._wanted(at)))
+            self._backends[model] = Vllm(self._upstreams[at], model)
+        return self._backends[model]
 
     def _wanted(self, at: int) -> list[Model]:
         only = self._engines[at].model

@@ -359,7 +359,8 @@ async def test_an_engine_without_tokenize_gets_chat_that_continues_the_last_mess
             original(connection, method, "/none" if path == "/tokenize" else path, data)
 
         served.engine._respond = respond
-        reply = (await served.chat(reasoning_strategy={"name": "beam_search", "beams": 1, "width": 1})).json()
+        for _ in range(2):
+            reply = (await served.chat(reasoning_strategy={"name": "beam_search", "beams": 1, "width": 1})).json()
         continued = [r.body for r in served.engine.requests if r.path == "/v1/chat/completions"]
     assert reply["choices"][0]["message"]["content"].endswith("one\n\ntwo \\boxed{5}")
     assert any(r.get("continue_final_message") and r["messages"][-1]["content"] == "one\n\n" for r in continued)

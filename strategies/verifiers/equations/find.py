@@ -55,7 +55,7 @@ def _judge(tokens: Sequence[Token], at: int) -> tuple[Token, Token, bool] | None
     if not a.operations + b.operations:
         return None
     holds = same(a, b, approximate=tokens[at].kind == "~")
-    if not holds and (run_on := _run_on(a, right, after)) is not None:
+    if not holds and a.operations and (run_on := _run_on(a, right, after)) is not None:
         right, holds = run_on
     if holds is False and before is not None and before.text == "-":
         holds = _negated(left, before, b)
@@ -134,7 +134,7 @@ def _after(after: Token | None, beyond: Token | None) -> bool | None:
     if words[0] in RESCALING:
         return None
     followed = beyond is not None and beyond.kind == "number"
-    return followed and (words[-1] == "and" or (len(words) == 1 and words[0] in UNITS))
+    return followed and len(words) <= 2 and (words[-1] == "and" or words[-1] in UNITS)
 
 
 def _run_on(left: Value, right: Sequence[Token], after: Token | None) -> tuple[Sequence[Token], bool | None] | None:

@@ -98,21 +98,32 @@ def _demote(out: list[Token], stack: list[tuple[int, set[str]]]) -> None:
 
 
 def _close(out: list[Token], stack: list[tuple[int, set[str]]], at: int) -> None:
-    """Settle the pair that `at` closes: a remark such as (first 4 hours) vanishes with what is in it."""
+    """Settle the pair that `at` closes: a remark such as (first 4 hours) vanishes with what is in it, a unit stays."""
     start, kinds = stack.pop()
-    first = out[start + 2] if out[start + 1].kind == "(" else out[start + 1]
-    remark = 0 < start >= at - MAX_REMARK and first.kind == "word" and out[start - 1].kind in (*OPERAND_ENDS, "word")
     if kinds & {"=", "~"}:
         out[start], out[at] = replace(out[start], kind="break"), replace(out[at], kind="break")
         kinds = {"="}
-    elif "word" in kinds and kinds <= {"word", "/", "break"}:
-        out[start], out[at] = replace(out[start], text=""), replace(out[at], text="")
-    elif remark and kinds <= {"word", "break", "number"} and not variable(first.text):
+    elif "word" in kinds and kinds <= {"word", "/", "break", "number"} and _remark(out, start, at):
         for i in range(start, at + 1):
             out[i] = replace(out[i], text="")
         kinds = {"word"}
+    elif ("word" in kinds and kinds <= {"word", "/", "break"}) or (not kinds and out[start].text == "{"):
+        out[start], out[at] = replace(out[start], text=""), replace(out[at], text="")
     if stack:
         stack[-1][1].update(kinds)
+
+
+def _remark(out: list[Token], start: int, at: int) -> bool:
+    """Whether the parenthesis after an operand begins with a word that is neither a unit nor a variable."""
+    before, first = start - 1, start + 1
+    while first < at and (out[first].kind == "(" or not out[first].text):
+        first += 1
+    while before >= 0 and out[before].text == "{":
+        before -= 1
+    if before < 0 or at - start > MAX_REMARK or out[before].kind not in (*OPERAND_ENDS, "word"):
+        return False
+    word = out[first]
+    return word.kind == "word" and out[start].text == "(" and word.text not in UNITS and not variable(word.text)
 
 
 def _units(tokens: list[Token]) -> list[Token]:
@@ -152,7 +163,7 @@ def _words(tokens: list[Token], at: int, end: int, out: list[Token]) -> int:
             return _powers(tokens, end)
     first, last = run[0], run[-1]
     measure = operand and first.text in UNITS
-    spoils = tight or (operand and variable(first.text) and not measure)
+    spoils = tight or (operand and variable(first.text) and not measure and first.text != "/")
     spoils = spoils or (variable(last.text) and not (measure and last is first))
     text = " ".join(dict.fromkeys((first.text, run[max(len(run) - 2, 0)].text, last.text)))
     out.append(Token("bad" if spoils else "break", text, first.start, last.end))

@@ -2,6 +2,7 @@
 """Equations in text: what is found, what holds, and what is left alone."""
 
 import pytest
+
 from strategies.verifiers.equations import equations
 
 HOLDS = r"""
@@ -140,6 +141,9 @@ a total of 3 * 4 = 12
 5 boxes + 3 = 8
 \text{Total cost} = \$72 \, \text{(apples)} + \$8 \, \text{(bag)} = \$80
 \[ 240 \text{ km} \text{ (first 4 hours)} + 160 \text{ km} \text{ (next 4 hours)} = 400 \text{ km} \]
+\$100 \text{ (paid money)} - \$54 \text{ (cost of stickers)} = \$46
+60 (minutes) * 2 = 120 (minutes)
+\text{Cost of sugar} = 2 \, \text{bags} \times 1.40 \, \text{\$/bag} = 2.80 \, \text{\$}
 \[ 15 \text{ hens/day} \times 1 \text{ egg/hen/day} = 15 \text{ eggs/day} \]
 """.strip().splitlines()
 
@@ -180,6 +184,8 @@ The sum is 3 + 4 = 8.
 17 mod 5 = 3
 **12 - 5 = 8**
 2 packs * 2 = 0
+The total number of eggs sold at $4/egg is 22 x 4 = 84.
+The two friends get 12 * 14 = 180 pebbles from the first box and 180 more
 \(0.03 \times 4,500 = 150\)
 6 \, \text{hours/day} \times 10 \, \text{days} \times \$19.50 \,/\, hour = \$1290
 """.strip().splitlines()
@@ -273,6 +279,9 @@ $|3 - 5| = 2$
 10/3 * 2 = 3.33 * 2
 11 - 22 \div 3 = 11 - 7
 5 (apples * 3) = 14
+72 hours work = 72 / 3 days work
+7.2 = 7.2 * 7.2
+60 (minutes) * 3 = 3 (hours)
 5 ± 2 = 7
 1 + 2 + ... + 10 = 56
 30° + 60° = 91
