@@ -3,12 +3,11 @@
 
 from fractions import Fraction
 
+from strategies.verifiers.equations.numbers import DIGITS, number, run
 from strategies.verifiers.equations.tokens import (
     BREAK_COMMANDS,
     BREAKS,
     COMMANDS,
-    CURRENCIES,
-    MAX_DIGITS,
     SIGNS,
     SKIPPED,
     SKIPPED_COMMANDS,
@@ -18,8 +17,6 @@ from strategies.verifiers.equations.tokens import (
     Token,
 )
 
-DIGITS = frozenset("0123456789")
-SEPARATORS = (",", "{,}", "\\,", "\\!,", "{\\,}")
 MAX_TAG = 24
 
 
@@ -76,69 +73,15 @@ class _Scanner:
     def operand_before(self) -> bool:
         return bool(self.tokens) and self.tokens[-1].kind in ("number", ")", "word")
 
-    def run(self, start: int, more: frozenset[str] = DIGITS) -> int:
-        """Where the characters of a set end that begin at `start`."""
-        while start < len(self.text) and self.text[start] in more:
-            start += 1
-        return start
-
     def number(self) -> None:
         if self.fresh and self.marker():
             return
-        start, whole = self.at, self.run(self.at)
-        digits = self.text[start:whole]
-        end, grouped = self.groups(whole) if whole - start <= 3 else (whole, "")
-        broken = self.text[end : end + 1] == "," and self.text[end + 1 : end + 2] in DIGITS
-        places = 0
-        if self.text[end : end + 1] == "." and self.text[end + 1 : end + 2] in DIGITS:
-            places = (last := self.run(end + 1)) - end - 1
-            grouped, end = grouped + self.text[end + 1 : last], last
-        digits += grouped
-        if broken or len(digits) > MAX_DIGITS or self.spoiled(end, digits):
-            self.add("bad", "#", max(end, self.run(end, DIGITS | {",", ".", ":"})) - start)
-        else:
-            self.emit(digits, places, end)
-
-    def spoiled(self, end: int, digits: str) -> bool:
-        """Whether what follows the digits makes them no number: 10:30, 1.2.3, 1e5, 0x1F, 5'."""
-        after, beyond = self.text[end : end + 1], self.text[end + 1 : end + 2]
-        if after in (".", ":") and after:
-            return beyond in DIGITS
-        exponent = after in ("e", "E") and beyond != "" and (beyond in DIGITS or beyond in "+-")
-        return exponent or after in ("'", "′", "″") or (after in ("x", "X", "b") and digits == "0")
-
-    def groups(self, end: int) -> tuple[int, str]:
-        """Where the thousands groups end that follow, and their digits."""
-        found = []
-        while True:
-            for separator in SEPARATORS:
-                first = end + len(separator)
-                if self.text.startswith(separator, end) and self.run(first) == first + 3:
-                    found.append(self.text[first : first + 3])
-                    end = first + 3
-                    break
-            else:
-                return end, "".join(found)
-
-    def emit(self, digits: str, places: int, end: int) -> None:
-        """Add a number, with its currency before, its percent sign and its dots behind it."""
-        start = self.at
-        unit = CURRENCIES.get(self.text[start - 1]) if start else None
-        ulp = Fraction(1, 10**places)
-        loose = self.text.startswith(("...", "…"), end) and places > 0
-        end += (3 if self.text[end] == "." else 1) if loose else 0
-        for sign in ("%", "\\%", " %", " \\%"):
-            if self.text.startswith(sign, end):
-                ulp, end, unit = ulp / 100, end + len(sign), "%"
-                break
-        units = ((unit, 1),) if unit else ()
-        value = int(digits or "0") * ulp
-        self.tokens.append(Token("number", self.text[start:end], start, end, value, ulp, loose, units))
-        self.at, self.fresh = end, False
+        self.tokens.append(token := number(self.text, self.at))
+        self.at, self.fresh = token.end, False
 
     def marker(self) -> bool:
         """Skip a list marker, "1." or "2)", at the start of a line."""
-        end = self.run(self.at)
+        end = run(self.text, self.at)
         mark, after = self.text[end : end + 1], self.text[end + 1 : end + 2]
         if end - self.at > 3 or mark not in (".", ")") or after not in (" ", "*", "\n"):
             return False
@@ -193,7 +136,7 @@ class _Scanner:
 
     def star(self) -> None:
         """Multiplication, a power, a bullet, or Markdown's emphasis."""
-        length = self.run(self.at, frozenset("*")) - self.at
+        length = run(self.text, self.at, frozenset("*")) - self.at
         before, after = self.peek(-1), self.peek(length)
         even = (before == " ") == (after == " ")
         operand = self.operand_before() and even
@@ -229,7 +172,7 @@ class _Scanner:
                 self.add("break" if c != "." else "bad", many, size)
                 return
         if c == "=" and self.peek(1) == "=":
-            self.add("break", "==", self.run(self.at, frozenset("=")) - self.at)
+            self.add("break", "==", run(self.text, self.at, frozenset("=")) - self.at)
             return
         two = self.text[self.at : self.at + 2]
         if two in SIGNS:
@@ -252,7 +195,7 @@ class _Scanner:
         self.fresh = True
 
     def superscript(self) -> None:
-        end = self.run(self.at, frozenset(SUPERSCRIPTS))
+        end = run(self.text, self.at, frozenset(SUPERSCRIPTS))
         digits = "".join(str(SUPERSCRIPTS.index(c)) for c in self.text[self.at : end])
         self.tokens.append(Token("op", "^", self.at, self.at))
         kind: Kind = "number" if len(digits) <= 3 else "bad"
