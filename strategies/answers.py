@@ -41,11 +41,10 @@ def final_answer(text: str, *, whole: bool = True) -> str | None:
 
 def tagged(text: str) -> str | None:
     """What the last closed `<answer>` tag holds."""
-    end = text.rfind("</answer>")
-    start = text.rfind("<answer>", 0, max(end, 0))
+    start = text.rfind("<answer>", 0, max(text.rfind("</answer>"), 0))
     if start < 0:
         return None
-    inside = text[start + len("<answer>") : end].strip()
+    inside = text[start + len("<answer>") : text.find("</answer>", start)].strip()
     return boxed(inside) or inside or None
 
 

@@ -10,6 +10,9 @@ from strategies.types import Candidate, Score
 from strategies.verifiers.base import NEUTRAL, Settings, steps_of
 from strategies.verifiers.equations import equations
 
+LONGEST = 32_000
+"""Characters of a path that are read; the scan takes some 10 microseconds for each in the worst case."""
+
 
 class Arithmetic(Settings):
     """Tests every equation a response writes (3 + 4 = 7) in exact rationals and scores the share that holds."""
@@ -23,7 +26,8 @@ class Arithmetic(Settings):
 
 def judge(candidate: Candidate) -> Score:
     """The score of one path. An equation belongs to the step that it ends in."""
-    found = equations(candidate.text, complete=candidate.finish == "stop")
+    text = candidate.text[:LONGEST]
+    found = equations(text, complete=candidate.finish == "stop" and len(text) == len(candidate.text))
     ends = _ends(candidate)
     verdicts: list[list[bool]] = [[] for _ in ends]
     for equation in found:

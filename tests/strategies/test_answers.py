@@ -33,6 +33,7 @@ def said(text, finish="stop", score=None, id="0.0", logprob=None):
         ("<think>is it 3?</think> 4", "4"),
         ("<think>is it 3?</think> unsure", None),
         ("<answer></answer>", None),
+        ("<answer>72</answer></answer>", "72"),
     ],
 )
 def test_the_final_answer_is_found(text, answer):
