@@ -86,10 +86,13 @@ async def ponder_process(engine: str) -> AsyncIterator[str]:
         url = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=url) as client:
             while not await answers(client):
+                if process.returncode is not None:
+                    raise SystemExit(f"ponder ended with status {process.returncode}")
                 await anyio.sleep(0.1)
-        yield url
-        process.send_signal(signal.SIGTERM)
-        await process.wait()
+        try:
+            yield url
+        finally:
+            process.send_signal(signal.SIGTERM)
 
 
 async def answers(client: httpx.AsyncClient) -> bool:

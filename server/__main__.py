@@ -1,6 +1,7 @@
 """The `ponder` command: `serve` and `ask`."""
 
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,9 @@ def main() -> None:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         sys.exit(f"ponder: {'.'.join(map(str, first['loc'])) or 'settings'}: {first['msg']}")
-    except (SettingsError, FileNotFoundError) as error:
+    except tomllib.TOMLDecodeError as error:
+        sys.exit(f"ponder: ponder.toml, or the file of --config: {error}")
+    except (SettingsError, FileNotFoundError, ValueError) as error:
         sys.exit(f"ponder: {error}")
 
 

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from server import errors
 from server.backends.pool import Pool
 from server.metrics import Metrics
+from server.resolve import check_presets
 from server.routes import router
 from server.schema import ChatRequest
 from server.settings import Settings
@@ -21,7 +22,10 @@ from strategies.registry import Registry
 
 
 def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
-    """The server for these settings. Engines may still be down when it starts."""
+    """The server for these settings. Engines may still be down when it starts.
+
+    Raises ValueError, which names the setting, where a preset of the settings could not work.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -30,9 +34,14 @@ def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
             app.state.started.set()
             yield
 
+    registry = registry or Registry.installed()
+    try:
+        check_presets(settings, registry)
+    except errors.ApiError as error:
+        raise ValueError(f"{error.param}: {error.message}") from None
     app = FastAPI(title="Ponder", summary="OpenAI-compatible inference with test-time compute", lifespan=lifespan)
     app.state.settings = settings
-    app.state.registry = registry or Registry.installed()
+    app.state.registry = registry
     app.state.metrics = Metrics()
     app.state.started = anyio.Event()
     app.include_router(router)

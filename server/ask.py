@@ -94,7 +94,7 @@ class View:
             case "scored":
                 sample.score = event.get("score")
             case "lost":
-                sample.finish, sample.text = "lost", event["text"]
+                sample.finish, sample.text = "lost", event["error"]
             case "note":
                 self.notes.append(event["text"])
             case "answered":
@@ -141,11 +141,13 @@ async def ask(question: Question, url: str, api_key: str | None) -> int:
             transport=AiohttpTransport(), base_url=url, headers=headers, timeout=httpx.Timeout(30, read=None)
         ) as client:
             models = (await client.get("/v1/models")).raise_for_status().json()["data"]
+            if not models:
+                raise Refused("the server has no model")
             view = View(question.budget)
             with Live(view, console=console, refresh_per_second=12, transient=False):
                 async for chunk in chunks(client, question.body(models[0]["id"])):
                     view.add(chunk)
-    except (httpx.HTTPError, Refused) as error:
+    except (httpx.HTTPError, json.JSONDecodeError, Refused) as error:
         console.print(f"[red]{escape(str(error) or type(error).__name__)}[/]")
         return 1
     console.print(Panel(escape(view.content), title="answer"))

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import anyio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from strategies.events import Answered, Closed, Event, Lost, Token
+from strategies.events import Closed, Event, Lost, Token
 from strategies.meter import Meter
-from strategies.protocols import BackendError, Observer
+from strategies.protocols import Observer
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
@@ -35,10 +35,8 @@ class Metrics:
 
     def observer(self, strategy: str, model: str) -> Observer:
         """What counts the events of one request."""
-        judged = 0
 
         def count(event: Event) -> None:
-            nonlocal judged
             match event:
                 case Token(tokens=tokens):
                     self.tokens.labels(strategy, model, "sampled").inc(tokens)
@@ -46,24 +44,22 @@ class Metrics:
                     self.samples.labels(strategy, model, candidate.finish).inc()
                 case Lost():
                     self.samples.labels(strategy, model, "lost").inc()
-                case Answered(spent=spent):
-                    self.tokens.labels(strategy, model, "verifier").inc(spent.verifier - judged)
-                    judged = spent.verifier
 
         return count
 
     @contextmanager
     def request(self, strategy: str, model: str, meter: Meter) -> Iterator[None]:
         """Count one request, and how it ended."""
-        started, outcome = anyio.current_time(), "gone"
+        started, outcome = anyio.current_time(), "error"
         try:
             with self.running.track_inprogress():
                 yield
             outcome = "cut" if meter.cut else "ok"
-        except BackendError:
-            outcome = "error"
+        except anyio.get_cancelled_exc_class():
+            outcome = "gone"
             raise
         finally:
+            self.tokens.labels(strategy, model, "verifier").inc(meter.spent.verifier)
             self.requests.labels(strategy, model, outcome).inc()
             self.seconds.labels(strategy, model).observe(anyio.current_time() - started)
 

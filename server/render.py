@@ -6,7 +6,7 @@ no more reasoning.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -34,14 +34,15 @@ class Block:
     id: str
     waiting: list[str] = field(default_factory=list)
     begun: bool = False
+    judged: bool = False
     candidate: Candidate | None = None
     error: str | None = None
 
-    def done(self, judged: bool) -> bool:
+    def done(self, judging: bool) -> bool:
         """Whether all that will be told of it is known."""
         if self.error is not None:
             return True
-        return self.candidate is not None and (not judged or self.candidate.score is not None)
+        return self.candidate is not None and (not judging or self.judged or not self.candidate.steps)
 
 
 class Renderer:
@@ -49,35 +50,49 @@ class Renderer:
 
     def __init__(self, format: Format) -> None:
         self.format = format
-        self._judged = self._opened = self._answering = False
+        self._judging = self._opened = self._answering = False
+        self._before = ""
         self._queue: deque[Block | str] = deque()
         self._blocks: dict[str, Block] = {}
         self._tags = WithoutTags()
 
     def __call__(self, event: Event) -> Iterator[Piece]:
         match event:
-            case Started(judged=judged):
-                self._judged = judged
+            case Started(judged=judging):
+                self._judging = judging
             case Opened(id):
                 self._blocks[id] = Block(id)
                 self._queue.append(self._blocks[id])
             case Token(id, text, answer=True):
                 yield from self._answer(text, id)
-            case Token(id, text):
+            case Token(id, text) if self._telling:
                 self._blocks[id].waiting.append(text)
-            case Closed(candidate) | Scored(candidate):
+            case Closed(candidate):
                 self._blocks[candidate.id].candidate = candidate
+            case Scored(candidate):
+                self._blocks[candidate.id].candidate = candidate
+                self._blocks[candidate.id].judged = True
             case Lost(id, error):
                 self._blocks[id].error = error
-            case Note(_, text):
-                self._queue.append(text)
+            case Note(_, text, ids):
+                self._note(text, ids)
             case Answered(_, candidate):
                 yield from self._finish(candidate)
         yield from self._told()
 
+    @property
+    def _telling(self) -> bool:
+        return self.format != "none" and not self._answering
+
+    def _note(self, text: str, ids: Sequence[str]) -> None:
+        """Keep a note for its turn; one about paths comes after any judgement of them."""
+        self._queue.append(text)
+        for id in ids:
+            self._blocks[id].judged = True
+
     def _told(self, over: bool = False) -> Iterator[Piece]:
         """The reasoning that may be told by now; all of it when the search is `over`."""
-        if self.format == "none" or self._answering:
+        if not self._telling:
             return
         while self._queue:
             head = self._queue[0]
@@ -85,7 +100,7 @@ class Renderer:
                 yield from self._reason(f"{head}\n\n")
             else:
                 yield from self._live(head)
-                if not over and not head.done(self._judged):
+                if not over and not head.done(self._judging):
                     return
                 yield from self._end(head)
             self._queue.popleft()
@@ -94,8 +109,10 @@ class Renderer:
         """What has arrived of the path whose turn it is."""
         text = self._tags("".join(block.waiting))
         block.waiting.clear()
+        if not block.begun:
+            text = text.lstrip()
         if text:
-            yield from self._reason(text if block.begun else f"[{block.id}] {text.lstrip()}")
+            yield from self._reason(text if block.begun else f"[{block.id}] {text}")
             block.begun = True
 
     def _end(self, block: Block) -> Iterator[Piece]:
@@ -103,21 +120,27 @@ class Renderer:
         told = f"lost: {block.error}" if block.error is not None else outcome(block.candidate)
         if block.begun:
             yield from self._reason(f"{text}\n→ {told}\n\n")
-        elif block.error is not None:
+        elif block.error is not None and self._opened:
             yield from self._reason(f"[{block.id}] {told}\n\n")
+        elif block.error is not None:  # if nothing lives, this is no thinking but a failed request
+            self._before += f"[{block.id}] {told}\n\n"
 
     def _reason(self, text: str) -> Iterator[Piece]:
+        text, self._before = self._before + text, ""
         if self.format == "fields":
             yield Piece(reasoning=text)
-            return
-        yield Piece(content=text if self._opened else f"<think>\n{text}")
+        else:
+            yield Piece(content=text if self._opened else f"<think>\n{text}")
         self._opened = True
 
     def _close_reasoning(self) -> Iterator[Piece]:
         yield from self._told(over=True)
-        if self._opened:
+        if self._before and self.format != "none":
+            yield from self._reason("")
+        if self._opened and self.format == "think":
             yield Piece(content="</think>\n\n")
         self._answering = True
+        self._blocks = {id: Block(id) for id in self._blocks}
 
     def _answer(self, text: str, id: str) -> Iterator[Piece]:
         """The answer while it grows."""

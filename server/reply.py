@@ -11,7 +11,7 @@ from server.errors import ApiError
 from server.render import Piece, Renderer
 from server.resolve import Plan
 from server.trace import Recorder, told
-from strategies.events import Closed, Event, Note, Scored, Token
+from strategies.events import Answered, Closed, Event, Note, Scored, Token
 from strategies.meter import Meter
 
 DONE = b"data: [DONE]\n\n"
@@ -31,7 +31,7 @@ def run_of(event: Event) -> str:
             id = root
         case _:
             id = event.id
-    return id.partition(".")[0].rstrip("?")
+    return id.partition(".")[0]
 
 
 class Reply:
@@ -45,6 +45,7 @@ class Reply:
         self._recorder = Recorder(plan.full_trace)
         self._renderers = {root.id: Renderer(plan.format) for root in plan.roots}
         self._begun: set[int] = set()
+        self._early: list[bytes] | None = []
 
     def pieces(self, event: Event) -> Iterator[tuple[int, Piece]]:
         """What an event adds to the reply, by choice."""
@@ -56,9 +57,14 @@ class Reply:
     def chunks(self, event: Event) -> bytes:
         """What an event adds to the stream."""
         out = [frame(self._chunk(index, piece)) for index, piece in self.pieces(event)]
-        if self.plan.trace and not (isinstance(event, Token) and not event.text):
+        if self.plan.trace and not (isinstance(event, Token) and not event.tokens):
             live = told(event).model_dump(exclude_none=True)
             out.append(frame(self._head("chat.completion.chunk") | {"choices": [], "ponder": live}))
+        if self._early is not None:  # until something grows, the request may yet fail as a whole
+            self._early += out
+            if not isinstance(event, Token | Answered):
+                return b""
+            out, self._early = self._early, None
         return b"".join(out)
 
     def end(self) -> bytes:
@@ -98,11 +104,12 @@ class Reply:
         return self._head("chat.completion.chunk") | {"choices": [choice]}
 
     def _usage(self) -> dict[str, Any]:
-        completion = self.meter.spent.tokens
+        completion, calls = self.meter.spent.tokens, max(1, self.meter.spent.calls)
+        prompt = self.prompt_tokens or self.meter.spent.prompt // calls  # an engine that does not render for us
         return {
-            "prompt_tokens": self.prompt_tokens,
+            "prompt_tokens": prompt,
             "completion_tokens": completion,
-            "total_tokens": self.prompt_tokens + completion,
+            "total_tokens": prompt + completion,
             "completion_tokens_details": {"reasoning_tokens": completion - self._recorder.answer_tokens},
         }
 

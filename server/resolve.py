@@ -1,7 +1,7 @@
 """From a request to a plan. Pure: every parameter is used, passed on, or refused by name; none is dropped."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -47,8 +47,12 @@ def resolve(request: ChatRequest, settings: Settings, registry: Registry, models
     spec = asked if asked is not None else alias or (effort and effort.strategy) or settings.defaults.strategy
     strategy = strategy_of(spec, registry, "reasoning_strategy" if asked is not None or not alias else "model")
     check_width(strategy, request.n or 1, settings.limits)
-    verifier_name, verifier = verifier_of(strategy, settings, registry)
+    verifier_name, verifier = (
+        verifier_of(strategy, settings, registry) if isinstance(strategy, Judged) else (None, None)
+    )
     sampling = strategy.sampling(sampling_of(request))
+    if request.return_trace == "full" and sampling.logprobs is None:
+        sampling = replace(sampling, logprobs=0)
     budget = budget_of(request, effort, settings.limits)
     format = format_of(request, settings)
     prompt = Prompt(instruct([message_of(message) for message in request.messages], strategy.prompt))
@@ -100,7 +104,7 @@ def effort_of(request: ChatRequest, settings: Settings) -> Effort | None:
     name = request.reasoning_effort or (reasoning and reasoning.effort)
     if reasoning and reasoning.enabled is False:
         name = "none"
-    if reasoning and reasoning.enabled and name is None:
+    if reasoning and (reasoning.enabled or reasoning.max_tokens) and name is None:
         name = "medium"
     return settings.efforts[name] if name else None
 
@@ -123,23 +127,39 @@ def settings_of(spec: Spec) -> dict[str, Any]:
     return {**settings, "name": str(settings.get("name"))}
 
 
-def verifier_of(strategy: Strategy, settings: Settings, registry: Registry) -> tuple[dict[str, Any] | None, Any]:
-    """The verifier that judges, described and made; none where the strategy has no use for one."""
+def verifier_of(
+    strategy: Strategy, settings: Settings, registry: Registry
+) -> tuple[dict[str, Any] | None, Verifier | None]:
+    """The verifier that judges, described and made: the one named, else the default; none where none judges."""
     if not isinstance(strategy, Judged):
         return None, None
     spec = strategy.verifier if strategy.verifier is not None else settings.defaults.verifier
+    return made_verifier(spec, settings, registry, "reasoning_strategy.verifier")
+
+
+def made_verifier(spec: Spec, settings: Settings, registry: Registry, param: str) -> tuple[dict[str, Any], Verifier]:
+    """A verifier from its name, one of the settings or a built-in one, and its settings."""
     wanted = settings_of(spec)
-    param = "reasoning_strategy.verifier"
-    named = settings.verifiers.get(str(wanted.get("name")))
-    if named:
+    if named := settings.verifiers.get(wanted["name"]):
         wanted = {**(named.model_extra or {}), **wanted, "name": named.kind}
     try:
         return wanted, registry.verifier(wanted)
     except KeyError:
         known = ", ".join(sorted({*registry.verifiers, *settings.verifiers}))
-        raise refused(f"unknown verifier {wanted.get('name')!r}; there are {known}", param) from None
+        raise refused(f"unknown verifier {wanted['name']!r}; there are {known}", param) from None
     except ValidationError as error:
         raise from_validation(error, (param,)) from None
+
+
+def check_presets(settings: Settings, registry: Registry) -> None:
+    """Refuse settings that would make requests fail. Raises ApiError whose `param` names the setting."""
+    strategy_of(settings.defaults.strategy, registry, "defaults.strategy")
+    made_verifier(settings.defaults.verifier, settings, registry, "defaults.verifier")
+    for name, effort in settings.efforts.items():
+        if effort.strategy is not None:
+            strategy_of(effort.strategy, registry, f"efforts.{name}.strategy")
+    for verifier in settings.verifiers:
+        made_verifier(verifier, settings, registry, f"verifiers.{verifier}")
 
 
 def check_width(strategy: Strategy, choices: int, limits: Limits) -> None:
@@ -193,9 +213,19 @@ def message_of(message: ChatMessage) -> Message:
     told = message.model_dump(exclude_unset=True)
     if message.role == "developer":
         told["role"] = "system"
-    if message.role == "assistant" and isinstance(message.content, str) and "</think>" in message.content:
-        told["content"] = message.content.rpartition("</think>")[2].lstrip()
+    if message.role == "assistant":
+        told["content"] = without_thinking(told.get("content"))
     return told
+
+
+def without_thinking(content: Any) -> Any:
+    """Message content, text or parts, from behind its inline thinking."""
+    match content:
+        case str():
+            return content.rpartition("</think>")[2].lstrip() if "</think>" in content else content
+        case list():
+            return [{**part, "text": without_thinking(part["text"])} for part in content]
+    return content
 
 
 def described(

@@ -106,7 +106,9 @@ class Work:
             )
 
         with self.metrics.request(*labels, meter):
-            prompt = await self.backend.render(plan.roots[0].prompt)
+            prompt = plan.roots[0].prompt
+            with meter.cutting():
+                prompt = await self.backend.render(prompt)
             self.reply.prompt_tokens = len(prompt.ids or ())
             await together(run, [replace(root, prompt=prompt) for root in plan.roots])
 
@@ -145,7 +147,9 @@ async def strategies(request: Request) -> DescribedList:
 async def verifiers(request: Request) -> DescribedList:
     """All verifiers that can guide a search."""
     registry: Registry = request.app.state.registry
-    return described(registry.verifiers)
+    settings: Settings = request.app.state.settings
+    named = {name: registry.verifiers[one.kind] for name, one in settings.verifiers.items()}
+    return described(registry.verifiers | named)
 
 
 def described(kinds: dict[str, Any]) -> DescribedList:

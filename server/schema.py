@@ -106,7 +106,7 @@ class ChatRequest(Strict):
     top_p: float | None = Field(None, gt=0, le=1)
     n: int | None = Field(None, ge=1, le=128, description="independent runs that share one budget")
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
-    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    seed: int | None = Field(None, ge=-(2**62), lt=2**62)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     logit_bias: dict[str, float] | None = None
@@ -123,7 +123,9 @@ class ChatRequest(Strict):
     reasoning_format: Format | None = Field(None, description="where the reasoning goes; none: nowhere")
     reasoning_effort: EffortName | None = None
     reasoning: Reasoning | None = None
-    return_trace: Literal["full"] | bool = Field(False, description="tell what happened, as it happens and in the end")
+    return_trace: Literal["full"] | bool | None = Field(
+        False, description="tell what happened, as it happens and in the end"
+    )
 
 
 class Wire(BaseModel):

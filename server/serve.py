@@ -28,6 +28,8 @@ async def serve(settings: Settings, model: str | None, python: Path | None, args
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     listener = listen(settings)
+    if settings.engines and model:
+        log.warning("ponder: --model is for a local engine; the settings name engines, so it has no effect")
     if settings.engines:
         return await run(settings, listener, None)
     spec = local_spec(model, python, args)
@@ -125,11 +127,14 @@ async def announce(app: FastAPI, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     try:
-        model = next(iter(await app.state.pool.models()))
+        models = list(await app.state.pool.models())
     except BackendError as error:
         log.warning("ponder listens on %s, but: %s", url, error)
         return
+    if not models:
+        log.warning("ponder listens on %s, but its engines serve none of the models that the settings name", url)
+        return
     question = {"role": "user", "content": "What is 13 + 29?"}
-    body = {"model": model, "messages": [question], "reasoning_strategy": "self_consistency", "stream": True}
+    body = {"model": models[0], "messages": [question], "reasoning_strategy": "self_consistency", "stream": True}
     json_type = "-H 'content-type: application/json'"
     log.info("ponder is ready: curl -N %s/v1/chat/completions %s -d '%s'", url, json_type, json.dumps(body))

@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     """All of them. URLs of engines come only from here, never from a request."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PONDER_", env_nested_delimiter="__", extra="ignore", frozen=True, toml_file=TOML
+        env_prefix="PONDER_", env_nested_delimiter="__", extra="forbid", frozen=True, toml_file=TOML
     )
     server: Server = Server()
     engines: tuple[Engine, ...] = ()

@@ -1,6 +1,5 @@
 """What happened during a request, as callers may see it: the `ponder` object of a reply, and its live events."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from strategies import select
 from strategies.answers import answer_of
 from strategies.events import Answered, Closed, Event, Lost, Note, Opened, Scored, Started, Token
-from strategies.types import Candidate, Finish, Limit, Spent, Step
+from strategies.types import Candidate, Finish, Limit, Spent
 
 
 class Shape(BaseModel):
@@ -96,12 +95,15 @@ class TraceEvent(Shape):
     event: Literal["started", "opened", "token", "closed", "lost", "scored", "note", "answered"]
     id: str
     parent: str | None = None
-    text: str | None = None
-    answer: str | None = None
+    strategy: str | None = Field(None, description="of `started`")
+    text: str | None = Field(None, description="of `token`, and what a `note` says")
+    error: str | None = Field(None, description="of `lost`")
+    answer: str | None = Field(None, description="of `closed`: as it votes")
     score: float | None = None
-    tokens: int | None = None
+    tokens: int | None = Field(None, description="that arrived; of `answered`: all of the request's so far")
     finish: Finish | None = None
-    ids: list[str] | None = None
+    ids: list[str] | None = Field(None, description="of a `note`: the candidates that it is about")
+    chosen: str | None = Field(None, description="of `answered`: the candidate that answers")
 
 
 def parent_of(id: str) -> str:
@@ -113,7 +115,7 @@ def told(event: Event) -> TraceEvent:
     """An event as callers see it."""
     match event:
         case Started(id, strategy):
-            return TraceEvent(event="started", id=id, text=strategy)
+            return TraceEvent(event="started", id=id, strategy=strategy)
         case Opened(id, parent):
             return TraceEvent(event="opened", id=id, parent=parent)
         case Token(id, text, tokens):
@@ -122,13 +124,13 @@ def told(event: Event) -> TraceEvent:
             grown = c.steps[-1].tokens if c.steps else 0
             return TraceEvent(event="closed", id=c.id, answer=answer_of(c), tokens=grown, finish=c.finish)
         case Lost(id, error, tokens):
-            return TraceEvent(event="lost", id=id, text=error, tokens=tokens)
+            return TraceEvent(event="lost", id=id, error=error, tokens=tokens)
         case Scored(c):
             return TraceEvent(event="scored", id=c.id, score=c.score.value if c.score else None)
         case Note(root, text, ids):
             return TraceEvent(event="note", id=root, text=text, ids=list(ids))
         case Answered(id, c, _, spent):
-            return TraceEvent(event="answered", id=id, text=c.id, tokens=spent.tokens, finish=c.finish)
+            return TraceEvent(event="answered", id=id, chosen=c.id, tokens=spent.tokens, finish=c.finish)
 
 
 class Recorder:
@@ -163,7 +165,7 @@ class Recorder:
         return Trace(
             plan=plan,
             choices=[self._choice(event) for _, event in sorted(self.answered.items(), key=lambda one: int(one[0]))],
-            candidates=[candidate_trace(c, self.full) for c in ordered],
+            candidates=[self._candidate(c) for c in ordered],
             notes=self.notes,
             lost=self.lost,
             tokens=SpentTrace(
@@ -190,26 +192,33 @@ class Recorder:
             votes=votes,
         )
 
+    def _candidate(self, candidate: Candidate) -> CandidateTrace:
+        return CandidateTrace(
+            id=candidate.id,
+            parent=parent_of(candidate.id),
+            text=candidate.text,
+            answer=answer_of(candidate),
+            score=candidate.score.value if candidate.score else None,
+            tokens=candidate.tokens,
+            finish=candidate.finish,
+            steps=self._steps(candidate) if self.full else None,
+        )
+
+    def _steps(self, candidate: Candidate) -> list[StepTrace]:
+        """The steps of a path, each with the newest value of the score that it got when it was the path's end."""
+        root, *parts = candidate.id.split(".")
+        ends = [self.candidates.get(".".join([root, *parts[: at + 1]])) for at in range(len(candidate.steps))]
+        return [
+            StepTrace(
+                text=step.text,
+                token_ids=list(step.ids),
+                score=end.score.newest if end and end.score else None,
+                logprobs=list(step.logprobs),
+            )
+            for step, end in zip(candidate.steps, ends, strict=True)
+        ]
+
 
 def path_of(id: str) -> list[tuple[int, str]]:
     """An id as something to sort by: "0.10" after "0.9"."""
     return [(int(part), "") if part.isdigit() else (0, part) for part in id.split(".")]
-
-
-def candidate_trace(candidate: Candidate, full: bool) -> CandidateTrace:
-    scores: Sequence[float] = candidate.score.steps if candidate.score else ()
-    return CandidateTrace(
-        id=candidate.id,
-        parent=parent_of(candidate.id),
-        text=candidate.text,
-        answer=answer_of(candidate),
-        score=candidate.score.value if candidate.score else None,
-        tokens=candidate.tokens,
-        finish=candidate.finish,
-        steps=[step_trace(step, at, scores) for at, step in enumerate(candidate.steps)] if full else None,
-    )
-
-
-def step_trace(step: Step, at: int, scores: Sequence[float]) -> StepTrace:
-    score = scores[at] if at < len(scores) else None
-    return StepTrace(text=step.text, token_ids=list(step.ids), score=score, logprobs=list(step.logprobs))

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import anyio.lowlevel
 from pydantic import BaseModel, ConfigDict, Field
 
 from strategies import select
 from strategies.events import Answered, Started
 from strategies.meter import Meter
 from strategies.prompts import PromptName
-from strategies.protocols import Backend, Observer, Verifier
+from strategies.protocols import Backend, BackendError, Observer, Verifier
 from strategies.run import GROUP, Run
 from strategies.types import Candidate, Sampling
 
@@ -73,23 +74,28 @@ async def execute(
 ) -> Candidate:
     """Explore until done or out of budget, then select from whatever was found.
 
-    Nothing found gives the empty root, finished as "cut". Raises BackendError where every sample was lost.
+    Nothing found gives the empty root, finished as "cut". Raises BackendError where all there was to find was lost.
     """
     observe(Started(root.id, strategy.name, isinstance(strategy, Judged)))
-    run = Run(
-        backend,
-        meter,
-        root=root.id,
-        verifier=verifier,
-        sampling=sampling,
-        observe=observe,
-        watched=watched,
-        group=group,
-    )
-    with meter.cutting():
-        await strategy.explore(root, run)
-    if not run.found and run.lost:
-        raise run.lost[-1]
+    with meter.cutting() as scope:
+        run = Run(
+            backend,
+            meter,
+            scope,
+            root=root.id,
+            verifier=verifier,
+            sampling=sampling,
+            observe=observe,
+            watched=watched,
+            group=group,
+        )
+        await anyio.lowlevel.checkpoint()  # runs that share a meter are all known to it before one takes a share
+        try:
+            await strategy.explore(root, run)
+        except BackendError as error:
+            if not run.found:
+                raise
+            run.note(f"the search ended early: {error}")
     found = run.found or (replace(root, finish="cut"),)
     chosen = run.answered or strategy.select(found)
     observe(Answered(root.id, chosen, meter.cut, meter.spent))

@@ -36,14 +36,14 @@ class BeamSearch(Judged):
         paths, places = [root], self.beams
         for depth in range(1, self.depth + 1):
             step = {"step": self.step, "step_tokens": self.step_tokens} if depth < self.depth else {}
-            grown = await run.extend(*paths, n=self.width * places // len(paths), **step)
-            judged = await run.score(grown)
+            n = self.width if depth > 1 else self.width * self.beams
+            judged = await run.score(await run.extend(*paths, n=n, logprobs=0, **step))
             alive = [path for path in judged if not self.failed(path)]
-            kept = select.top(distinct(alive), places)
+            kept = varied(select.top(alive, len(alive)))[:places]
             if rejected := [path for path in judged if path not in kept]:
                 run.note(f"step {depth}: kept {len(kept)}, pruned {pruned(rejected)}", *rejected)
             paths = [path for path in kept if not path.finished]
-            places = len(paths)
+            places -= len(kept) - len(paths)
             if not paths:
                 return
 
@@ -56,9 +56,11 @@ class BeamSearch(Judged):
         return select.weighted(select.complete(alive)) if self.selection == "weighted_vote" else super().select(alive)
 
 
-def distinct(paths: Iterable[Candidate]) -> list[Candidate]:
-    """The first of each text: equal paths would spend their places on one thought."""
-    return list({path.text: path for path in reversed(list(paths))}.values())[::-1]
+def varied(paths: Iterable[Candidate]) -> list[Candidate]:
+    """The first of each text before its repetitions: equal paths would spend their places on one thought."""
+    first: dict[str, Candidate] = {}
+    again = [path for path in paths if first.setdefault(path.text, path) is not path]
+    return [*first.values(), *again]
 
 
 def pruned(paths: Iterable[Candidate]) -> str:

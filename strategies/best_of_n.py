@@ -26,7 +26,7 @@ class BestOfN(Judged):
 
     async def explore(self, root: Candidate, run: Run) -> None:
         async with run.race(root, n=self.n, judge=True, logprobs=0) as arriving:
-            judged = [candidate async for candidate in arriving]
+            judged = [candidate async for candidate in arriving if candidate.score]
         run.note(f"judged {len(judged)} of {self.n} samples")
 
     def select(self, found: Sequence[Candidate]) -> Candidate:

@@ -8,12 +8,18 @@ from strategies.types import Call, Candidate, Chunk, Finish, Sampling, Step
 
 
 class Growth:
-    """A child of some path: at most `room` tokens, in steps of at most `sampling.step_tokens`."""
+    """A child of some path: at most `room` tokens, in steps of at most `sampling.step_tokens`.
+
+    Somebody may watch it grow (`watched`), perhaps as the answer itself (`answer`). It is `hungry` while only its
+    allowance has ended it.
+    """
 
     def __init__(self, child: Candidate, sampling: Sampling, room: int, answer: bool = False) -> None:
-        self.child, self.sampling, self.room, self.answer = child, sampling, room, answer
+        self.child, self.sampling, self.room = child, sampling, room
+        self.answer = answer
         self.tokens = 0
         self.open = True
+        self.watched = self.hungry = False
         self._texts: list[str] = []
         self._ids: list[int] = []
         self._logprobs: list[float] = []
@@ -28,6 +34,8 @@ class Growth:
         self._ids.extend(chunk.ids)
         self._logprobs.extend(token.logprob for token in chunk.logprobs)
         self.tokens += chunk.tokens
+        if chunk.finish:
+            self.hungry = chunk.finish == "cut"
 
     def path(self) -> tuple[Step, ...]:
         """The parent's steps and, once there is something of it, this one."""
@@ -35,14 +43,15 @@ class Growth:
         return (*self.child.steps, step) if self.tokens or step.text else self.child.steps
 
     def close(self, finish: Finish) -> Candidate:
-        """The grown candidate. "length" is a step's end where the path has room for another."""
+        """The grown candidate. What its tokens end is a step where the path has room for another, else the path."""
         self.open = False
-        if finish == "length" and self.tokens < self.room:
-            finish = "step"
+        if finish in ("step", "length"):
+            full = self.tokens >= self.room or (finish == "length" and self.sampling.step_tokens is None)
+            finish = "length" if full else "step"
         return replace(self.child, steps=self.path(), finish=finish)
 
 
-def call_for(growths: Sequence[Growth], *, live: bool) -> Call:
+def call_for(growths: Sequence[Growth]) -> Call:
     """The request that grows siblings, which have nothing yet, or one sequence further.
 
     The engine gives continuation j the seed `seed + j`, so siblings need consecutive seeds.
@@ -51,9 +60,14 @@ def call_for(growths: Sequence[Growth], *, live: bool) -> Call:
     sampling = first.sampling
     if first.tokens and sampling.seed is not None:
         sampling = replace(sampling, seed=seed_of(sampling.seed, f"{first.child.id}+{first.tokens}"))
-    return Call(first.child.prompt, first.wanted, first.path(), len(growths), sampling, live)
+    return Call(first.child.prompt, first.wanted, first.path(), len(growths), sampling, live=first.watched)
 
 
 def seed_of(seed: int, id: str) -> int:
-    """A seed for the children of the path `id`: the same in every process, at most 48 bits."""
+    """The seed of the first child of the path `id`: the same in every process.
+
+    It is the caller's own for the first root, so that n samples are those that an engine draws for `n` and `seed`.
+    """
+    if id == "0":
+        return seed
     return int.from_bytes(blake2b(f"{seed}/{id}".encode(), digest_size=6).digest())

@@ -1,7 +1,8 @@
 """The one place where spending is counted and stopped.
 
 A sequence takes an allowance of tokens before it grows and gives back what it did not use, so a budget is never
-overspent, however coarsely an engine reports. While tokens are scarce, those of a wave get equal shares at first.
+overspent, however coarsely an engine reports. While tokens are scarce, a wave's sequences get equal shares at first;
+whoever finds nothing left waits for what others give back.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +16,17 @@ import anyio.lowlevel
 from strategies.protocols import Backend
 from strategies.types import Budget, Call, Chunk, Limit, Prompt, Spent
 
+LEAST = 16
+"""Tokens that an allowance holds at least, unless fewer are wanted or left in all: each one costs a request."""
+
+
+@dataclass
+class Shares:
+    """What each sequence of a wave may take at first, and how many have not taken it yet."""
+
+    each: int
+    left: int
+
 
 class Meter:
     """The ledger of one request: what is spent, what is held by sequences in flight, and which limit cut it."""
@@ -27,6 +39,7 @@ class Meter:
         self._held = self._idle = 0
         self._stopped = False
         self._scopes: list[anyio.CancelScope] = []
+        self._freed = anyio.Event()
 
     @contextmanager
     def cutting(self) -> Iterator[anyio.CancelScope]:
@@ -56,17 +69,20 @@ class Meter:
             scope.cancel()
 
     def admit(self, n: int) -> int:
-        """How many of `n` sequences may start; none left stops the request."""
+        """How many of `n` sequences may start."""
         admitted = min(n, self.budget.samples - self.spent.samples)
         self.spent = replace(self.spent, samples=self.spent.samples + admitted)
-        if not admitted:
-            self.stop("samples")
-        elif admitted < n:
+        if admitted < n:
             self.reached("samples")
         return admitted
 
+    @property
+    def spent_up(self) -> bool:
+        """Whether no further sequence may start."""
+        return self.spent.samples >= self.budget.samples
+
     @contextmanager
-    def wave(self, n: int) -> Iterator["Shares"]:
+    def wave(self, n: int) -> Iterator[Shares]:
         """A wave of `n` sequences begins: yields equal shares of what is free, held for them until they take them."""
         shares = Shares(self.free // (max(1, n) * max(1, self._idle)), n)
         self._idle -= 1
@@ -75,47 +91,47 @@ class Meter:
             yield shares
         finally:
             self._idle += 1
-            self._held -= shares.each * shares.left
+            self.give_back(shares.each * shares.left)
 
     @property
     def free(self) -> int:
         """Tokens neither spent nor held."""
         return max(0, self.budget.tokens - self.spent.tokens - self._held)
 
-    def take(self, want: int, n: int, shares: "Shares | None" = None) -> int:
-        """An allowance for each of `n` sequences that want `want` tokens: their wave's shares, or of what is free."""
+    async def take(self, want: int, n: int, shares: Shares | None = None) -> int:
+        """An allowance for each of `n` sequences that want `want` tokens: their wave's shares, or of what is free.
+
+        Waits while there is too little and somebody may still give back; stops the request when nobody can.
+        """
+        most = want
         if shares:
-            self._held -= shares.each * n
             shares.left -= n
-        grant = min(want, self.free // n, shares.each if shares else want)
-        self._held += grant * n
-        return grant
+            self.give_back(shares.each * n)
+            most = min(want, max(LEAST, shares.each))
+        while True:
+            grant = min(most, self.free // n)
+            if grant >= min(want, LEAST) or (grant and not self._held):
+                self._held += grant * n
+                return grant
+            if not self._held:
+                self.stop("tokens")
+            await self._freed.wait()
 
     def give_back(self, unused: int) -> None:
-        """A call is over and leaves `unused` tokens of its allowances."""
+        """Somebody leaves `unused` tokens of an allowance."""
         self._held -= unused
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether nobody in flight could still give anything back."""
-        return self._held == 0
+        self._freed.set()
+        self._freed = anyio.Event()
 
     def charge(self, chunk: Chunk, purpose: Literal["sampled", "verifier"]) -> None:
         """A chunk arrived: its tokens are spent."""
         self._held -= chunk.tokens
         changes: dict[str, int] = {purpose: getattr(self.spent, purpose) + chunk.tokens}
         if chunk.usage:
+            changes[purpose] += chunk.usage.uncounted
             changes["prompt"] = self.spent.prompt + chunk.usage.prompt
             changes["cached"] = self.spent.cached + chunk.usage.cached
         self.spent = replace(self.spent, **changes)
-
-
-@dataclass
-class Shares:
-    """What each sequence of a wave may take at first, and how many have not taken it yet."""
-
-    each: int
-    left: int
 
 
 class Metered:
@@ -132,37 +148,20 @@ class Metered:
 
     @asynccontextmanager
     async def stream(self, call: Call, shares: Shares | None = None) -> AsyncIterator[AsyncIterator[Chunk]]:
-        granted = self.meter.take(call.max_tokens, call.n, shares)
-        if not granted:
-            self.meter.reached("tokens")
-            if self.meter.exhausted:
-                self.meter.stop("tokens")
-            await anyio.lowlevel.checkpoint()
-            yield nothing()
-            return
+        granted = await self.meter.take(call.max_tokens, call.n, shares)
         self.meter.spent = replace(self.meter.spent, calls=self.meter.spent.calls + 1)
-        held = _Held(granted * call.n)
+        held = [granted] * call.n
         try:
             async with self.inner.stream(replace(call, max_tokens=granted)) as chunks:
                 yield self._charging(chunks, held, scarce=granted < call.max_tokens)
         finally:
-            self.meter.give_back(held.tokens)
+            self.meter.give_back(sum(held))
 
-    async def _charging(self, chunks: AsyncIterator[Chunk], held: "_Held", scarce: bool) -> AsyncIterator[Chunk]:
+    async def _charging(self, chunks: AsyncIterator[Chunk], held: list[int], scarce: bool) -> AsyncIterator[Chunk]:
         async for chunk in chunks:
-            held.tokens -= chunk.tokens
+            held[chunk.index] -= chunk.tokens
             self.meter.charge(chunk, self.purpose)
+            if chunk.finish:
+                self.meter.give_back(held[chunk.index])
+                held[chunk.index] = 0
             yield replace(chunk, finish="cut") if scarce and chunk.finish == "length" else chunk
-
-
-class _Held:
-    """Tokens that one call still holds."""
-
-    def __init__(self, tokens: int) -> None:
-        self.tokens = tokens
-
-
-async def nothing() -> AsyncIterator[Chunk]:
-    """A stream without chunks."""
-    return
-    yield

@@ -26,8 +26,8 @@ class Backend(Protocol):
 class Verifier(Protocol):
     """Something that tells good candidates from bad ones."""
 
-    async def score(self, candidates: Sequence[Candidate], ask: Backend) -> Sequence[Score]:
-        """One score each, in order. `ask` is metered: a model to ask."""
+    async def score(self, candidates: Sequence[Candidate], ask: Backend) -> Sequence[Score | None]:
+        """One score each, in order; None for one that could not be judged. `ask` is metered: a model to ask."""
         ...
 
 

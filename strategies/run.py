@@ -15,12 +15,10 @@ from strategies.growth import Growth, call_for, seed_of
 from strategies.meter import Meter, Metered, Shares
 from strategies.protocols import Backend, BackendError, Observer, Verifier
 from strategies.tasks import unwrapped
-from strategies.types import Candidate, Finish, Sampling
+from strategies.types import Candidate, Finish, Sampling, Score
 
 GROUP = 8
 """Sequences that share one upstream request at most: a group can only be aborted, and lost, whole."""
-LEAST = 16
-"""Tokens that must be free for a sequence to go on after its share of a scarce budget: each time costs a request."""
 ROOM = 4096
 """Tokens that a path may take where neither the caller nor the engine sets a limit."""
 
@@ -62,6 +60,7 @@ class Run:
         self,
         backend: Backend,
         meter: Meter,
+        scope: anyio.CancelScope,
         *,
         root: str = "0",
         verifier: Verifier | None = None,
@@ -71,7 +70,7 @@ class Run:
         group: int = GROUP,
     ) -> None:
         self._backend, self._ask = Metered(backend, meter), Metered(backend, meter, "verifier")
-        self._meter, self._verifier, self._observe = meter, verifier, observe
+        self._meter, self._scope, self._verifier, self._observe = meter, scope, verifier, observe
         self._sampling = sampling or Sampling()
         self._root, self._watched, self._group = root, watched, group
         self._found: dict[str, Candidate] = {}
@@ -106,6 +105,8 @@ class Run:
         """
         broods = [self._bear(await self._rendered(parent), n, sampling) for parent in parents]
         growths = [growth for brood in broods for growth in brood]
+        if not growths and self._meter.spent_up:
+            self._scope.cancel()
         send, receive = anyio.create_memory_object_stream[Candidate](math.inf)
         with unwrapped(), receive, self._meter.wave(len(growths)) as shares:
             try:
@@ -134,15 +135,19 @@ class Run:
         except BackendError as error:
             self.note(f"the verifier failed: {error}", *candidates)
             return candidates
-        judged = [candidate.judged(score) for candidate, score in zip(candidates, scores, strict=True)]
-        for candidate in judged:
-            self._found[candidate.id] = candidate
-            self._observe(Scored(candidate))
-        return judged
+        return [self._judged(candidate, score) for candidate, score in zip(candidates, scores, strict=True)]
 
     def note(self, text: str, *candidates: Candidate) -> None:
         """Say something in the trace, perhaps about some candidates."""
         self._observe(Note(self._root, text, tuple(c.id for c in candidates)))
+
+    def _judged(self, candidate: Candidate, score: Score | None) -> Candidate:
+        if score is None:
+            self.note(f"{candidate.id} could not be judged", candidate)
+            return candidate
+        self._found[candidate.id] = candidate.judged(score)
+        self._observe(Scored(self._found[candidate.id]))
+        return self._found[candidate.id]
 
     async def _rendered(self, parent: Candidate) -> Candidate:
         if parent.prompt.ids is not None:
@@ -167,12 +172,13 @@ class Run:
         return Growth(child, replace(wishes, seed=seed), room, answer=child.id == self._answer)
 
     def _groups(self, broods: Sequence[Sequence[Growth]]) -> Iterator[Sequence[Growth]]:
-        """Sequences by upstream request: a watched one alone, the others of a parent in even groups."""
+        """Sequences by upstream request: the watched one alone, the others of a parent in even groups."""
         watched = self._watched
         for brood in broods:
             if watched and brood:
+                brood[0].watched, watched = True, False
                 yield brood[:1]
-                brood, watched = brood[1:], False
+                brood = brood[1:]
             least = 2 if len(broods) == 1 else 1  # one failing request never takes a whole wave with it
             parts = max(min(least, len(brood)), math.ceil(len(brood) / self._group))
             for part in range(parts):
@@ -188,27 +194,22 @@ class Run:
                     tasks.start_soon(self._grow, group, shares, wave)
 
     async def _grow(self, growths: Sequence[Growth], shares: Shares, wave: _Wave) -> None:
-        """Grow siblings by one request; those that only the budget's share ended go on alone."""
-        before = [growth.tokens for growth in growths]
-        live = self._watched and len(growths) == 1
+        """Grow siblings by one request; those that only their allowance ended go on alone."""
+        for growth in growths:
+            growth.hungry = False
         try:
-            async with self._backend.stream(call_for(growths, live=live), shares) as chunks:
+            async with self._backend.stream(call_for(growths), shares) as chunks:
                 async for chunk in chunks:
                     growth = growths[chunk.index]
                     growth.add(chunk)
                     self._observe(Token(growth.child.id, chunk.text, chunk.tokens, growth.answer))
-                    if chunk.finish and chunk.finish != "cut":
+                    if chunk.finish and not growth.hungry:
                         self._arrive(self._close(growth, chunk.finish), wave)
         except BackendError as error:
             self._lose([growth for growth in growths if growth.open], error)
-        hungry = [g for g, tokens in zip(growths, before, strict=True) if g.open and g.tokens > tokens]
-        going_on = hungry[: self._meter.free // LEAST]
-        for growth in growths:
-            if growth.open and growth not in going_on:
-                self._meter.reached("tokens")
-                self._arrive(self._close(growth, "cut"), wave)
-        if going_on:
-            await self._go_on(going_on, wave)
+        self._lose([g for g in growths if g.open and not g.hungry], BackendError("the engine told no end"))
+        if hungry := [growth for growth in growths if growth.open]:
+            await self._go_on(hungry, wave)
 
     async def _go_on(self, growths: Sequence[Growth], wave: _Wave) -> None:
         """Grow sequences further, each by a request of its own, on equal shares of what is free by now."""

@@ -73,12 +73,12 @@ def majority(found: Sequence[Candidate], weight: Weight = one) -> Candidate:
 
 
 def weighted(found: Sequence[Candidate]) -> Candidate:
-    """Majority with verifier scores as weights; a plain one where nothing was judged.
+    """Majority with verifier scores as weights; a plain one where nothing was judged, or all of it worthless.
 
     Scores that may be negative are shifted, for a vote must not count against its answer.
     """
     known = [c.score.value for c in found if c.score]
-    if not known:
+    if not any(known):
         return majority(found)
     shift = min(0.0, *known)
     return majority(found, lambda c: value(c) - shift if c.score else 0.0)

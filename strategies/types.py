@@ -24,10 +24,6 @@ class Prompt:
     ids: tuple[int, ...] | None = None
     room: int | None = None
 
-    def then(self, *turns: Message) -> "Prompt":
-        """The conversation with more turns; it has to be rendered again."""
-        return Prompt((*self.messages, *turns))
-
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -105,11 +101,6 @@ class Candidate:
         known = [p for step in self.steps for p in step.logprobs]
         return sum(known) / len(known) if known else None
 
-    def ask(self, content: str) -> "Candidate":
-        """A fresh root whose prompt holds this answer and a further question about it."""
-        turns = {"role": "assistant", "content": self.text}, {"role": "user", "content": content}
-        return Candidate(self.prompt.then(*turns), id=f"{self.id}?")
-
     def judged(self, score: Score) -> "Candidate":
         return replace(self, score=score)
 
@@ -139,10 +130,14 @@ class TopLogprobs:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one call made the engine read: prompt tokens, and how many of them came from its cache."""
+    """What one call made the engine read: prompt tokens, and how many of them came from its cache.
+
+    `uncounted` tokens were sampled, by the engine's account, beyond those that its chunks told of.
+    """
 
     prompt: int = 0
     cached: int = 0
+    uncounted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

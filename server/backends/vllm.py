@@ -59,6 +59,7 @@ class PromptDetails(msgspec.Struct):
 
 class WireUsage(msgspec.Struct):
     prompt_tokens: int = 0
+    completion_tokens: int = 0
     prompt_tokens_details: PromptDetails | None = None
 
 
@@ -95,14 +96,14 @@ DECODER = msgspec.json.Decoder(Frame)
 class Vllm:
     """One model of one engine, as a `Backend`."""
 
-    def __init__(self, upstream: Upstream, model: str) -> None:
-        self.upstream, self.model = upstream, model
+    def __init__(self, upstream: Upstream, model: str, max_model_len: int | None = None) -> None:
+        self.upstream, self.model, self.max_model_len = upstream, model, max_model_len
         self._tokenizes = True
 
     async def render(self, prompt: Prompt) -> Prompt:
         """The prompt with the token ids of the chat template. Raises BackendError, status 400 where it is too long."""
         if not self._tokenizes:
-            return prompt
+            return self._unrendered(prompt)
         body = {"model": self.model, "messages": prompt.messages, "add_generation_prompt": True}
         try:
             told = msgspec.json.decode(await self.upstream.post("/tokenize", body), type=Tokenized)
@@ -111,13 +112,20 @@ class Vllm:
                 raise
             self._tokenizes = False
             log.warning("the engine has no /tokenize: continuing chat messages by their text instead of token ids")
-            return prompt
+            return self._unrendered(prompt)
         room = told.max_model_len - len(told.tokens)
         if room <= 0:
             raise BackendError(
                 f"the prompt has {len(told.tokens)} tokens, the model takes {told.max_model_len} in all", 400
             )
         return replace(prompt, ids=tuple(told.tokens), room=room)
+
+    def _unrendered(self, prompt: Prompt) -> Prompt:
+        """The prompt as it is, with a guess at the room: some four characters are a token."""
+        if self.max_model_len is None:
+            return prompt
+        length = sum(len(str(message.get("content"))) for message in prompt.messages) // 4
+        return replace(prompt, room=max(1, self.max_model_len - length))
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
@@ -138,8 +146,7 @@ class Vllm:
                 chunk = reading.chunk(choice)
                 yield replace(chunk, text=chunk.text + await self._rest(reading)) if chunk.finish == "step" else chunk
             if frame.usage:
-                details = frame.usage.prompt_tokens_details
-                yield Chunk(usage=Usage(frame.usage.prompt_tokens, (details and details.cached_tokens) or 0))
+                yield Chunk(usage=usage_of(frame.usage, sum(reading.tokens for reading in readings)))
 
     async def _rest(self, reading: "Reading") -> str:
         """What a step's last token says after the text that ended the step: vLLM cuts it off, but the id stays."""
@@ -147,7 +154,7 @@ class Vllm:
             return ""
         body = {"model": self.model, "tokens": reading.ids}
         whole = msgspec.json.decode(await self.upstream.post("/detokenize", body), type=Detokenized).prompt
-        return whole.partition(reading.step)[2]
+        return whole.split(reading.step, reading.said.count(reading.step))[-1]
 
 
 class Reading:
@@ -156,6 +163,8 @@ class Reading:
     def __init__(self, call: Call) -> None:
         self.step = call.sampling.step
         self.ids: list[int] = []
+        self.said = ""
+        self.tokens = 0
         self._stops = call.sampling.stop if self.step else ()
         self._behind = max(map(len, self._stops), default=1) - 1
         self._held = ""
@@ -172,7 +181,10 @@ class Reading:
             text, self._held = text[:cut], text[cut:]
         elif isinstance(choice.stop_reason, str) and choice.stop_reason in self._stops:
             text = text.removesuffix(choice.stop_reason)
+        if self.step:
+            self.said += text
         count = len(tokens) if choice.token_ids is not None else int(bool(text))
+        self.tokens += count
         return Chunk(text, choice.index, tuple(tokens), count, finish, logprobs_of(choice.logprobs))
 
     def _finish(self, choice: Choice) -> Finish | None:
@@ -183,7 +195,8 @@ class Reading:
                 return "length"
             case "abort" | "error" as reason:
                 raise BackendError(f"the engine gave a sequence up: {reason}")
-        return "step" if self.step and choice.stop_reason == self.step else "stop"
+        ours = self.step and choice.stop_reason == self.step and self.step not in self._stops
+        return "step" if ours else "stop"
 
 
 def ids(call: Call) -> dict[str, Any]:
@@ -197,7 +210,7 @@ def ids(call: Call) -> dict[str, Any]:
 
 def chat(call: Call) -> dict[str, Any]:
     """A chat request that continues the last message, for an engine that does not tokenise for others."""
-    body = common(call) | {"messages": list(call.prompt.messages)}
+    body = common(call) | {"messages": list(call.prompt.messages), "return_token_ids": True}
     if said := "".join(step.text for step in call.steps):
         body["messages"].append({"role": "assistant", "content": said})
         body |= {"continue_final_message": True, "add_generation_prompt": False}
@@ -210,7 +223,7 @@ def common(call: Call) -> dict[str, Any]:
     """What both kinds of request say alike. Our step's end yields where the caller's stop strings fill vLLM's four."""
     sampling = call.sampling
     stops = list(sampling.stop)
-    if sampling.step and len(stops) < STOPS:
+    if sampling.step and sampling.step not in stops and len(stops) < STOPS:
         stops.append(sampling.step)
     wishes = {
         "temperature": sampling.temperature,
@@ -245,6 +258,12 @@ def decoded(data: bytes) -> Frame:
         code = said.get("code")
         raise BackendError(str(said.get("message")), code if isinstance(code, int) else None)
     return frame
+
+
+def usage_of(told: WireUsage, counted: int) -> Usage:
+    """What a call cost by the engine's account, where its chunks told of `counted` tokens."""
+    cached = told.prompt_tokens_details.cached_tokens if told.prompt_tokens_details else 0
+    return Usage(told.prompt_tokens, cached or 0, max(0, told.completion_tokens - counted))
 
 
 def logprobs_of(told: Logprobs | None) -> tuple[TopLogprobs, ...]:

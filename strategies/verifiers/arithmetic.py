@@ -7,7 +7,7 @@ from typing import Literal
 
 from strategies.protocols import Backend
 from strategies.types import Candidate, Score
-from strategies.verifiers.base import NEUTRAL, Settings, steps_of
+from strategies.verifiers.base import NEUTRAL, Settings
 from strategies.verifiers.equations import equations
 
 LONGEST = 32_000
@@ -28,7 +28,7 @@ def judge(candidate: Candidate) -> Score:
     """The score of one path. An equation belongs to the step that it ends in."""
     text = candidate.text[:LONGEST]
     found = equations(text, complete=candidate.finish == "stop" and len(text) == len(candidate.text))
-    ends = _ends(candidate)
+    ends = list(accumulate(len(step.text) for step in candidate.steps))
     verdicts: list[list[bool]] = [[] for _ in ends]
     for equation in found:
         verdicts[bisect_right(ends[:-1], equation.end - 1)].append(equation.holds)
@@ -37,15 +37,3 @@ def judge(candidate: Candidate) -> Score:
 
 def _share(verdicts: Sequence[bool]) -> float:
     return sum(verdicts) / len(verdicts) if verdicts else NEUTRAL
-
-
-def _ends(candidate: Candidate) -> list[int]:
-    """Where in the text each step ends."""
-    parts = steps_of(candidate.steps)
-    if len(candidate.steps) != 1:
-        return list(accumulate(map(len, parts)))
-    ends, at = [], 0
-    for part in parts:
-        at = candidate.text.index(part, at) + len(part)
-        ends.append(at)
-    return ends

@@ -1,10 +1,12 @@
 """Asking a model for a verdict: a question in which what is judged cannot pass for an instruction."""
 
 import json
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from strategies.protocols import Backend
-from strategies.types import Call, Candidate, Prompt, Sampling, TopLogprobs
+from strategies.protocols import Backend, BackendError
+from strategies.tasks import together
+from strategies.types import Call, Candidate, Prompt, Sampling, Score, TopLogprobs
 from strategies.verifiers.base import question
 
 SHOWN = 16_000
@@ -13,10 +15,11 @@ SHOWN = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the model said, and the alternatives it weighed, one entry a token."""
+    """What the model said, the alternatives it weighed, one entry a token, and whether it said all of it."""
 
     text: str
     tokens: tuple[TopLogprobs, ...]
+    whole: bool
 
 
 def case(candidate: Candidate, instruction: str) -> Prompt:
@@ -33,8 +36,29 @@ async def verdict(ask: Backend, prompt: Prompt, choices: list[str], *, max_token
     call = Call(await ask.render(prompt), max_tokens, sampling=sampling, live=True)
     text = ""
     tokens: list[TopLogprobs] = []
+    whole = False
     async with ask.stream(call) as chunks:
         async for chunk in chunks:
             text += chunk.text
             tokens += chunk.logprobs
-    return Verdict(text, tuple(tokens))
+            whole = whole or chunk.finish == "stop"
+    return Verdict(text, tuple(tokens), whole)
+
+
+async def each(
+    judge: Callable[[Candidate], Awaitable[Score | None]], candidates: Sequence[Candidate]
+) -> list[Score | None]:
+    """All candidates judged at once. One whose call fails stays unjudged; BackendError where every call fails."""
+    errors: list[BackendError] = []
+
+    async def one(candidate: Candidate) -> Score | None:
+        try:
+            return await judge(candidate)
+        except BackendError as error:
+            errors.append(error)
+            return None
+
+    scores = await together(one, candidates)
+    if errors and len(errors) == len(candidates):
+        raise errors[0]
+    return scores

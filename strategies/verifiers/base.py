@@ -1,10 +1,8 @@
 """What all verifiers are made of: frozen settings with a name; the rest is the `Verifier` protocol."""
 
-from collections.abc import Sequence
-
 from pydantic import BaseModel, ConfigDict
 
-from strategies.types import Candidate, Message, Step
+from strategies.types import Candidate, Message
 
 NEUTRAL = 0.5
 """The score of what cannot be judged."""
@@ -31,10 +29,3 @@ def text_of(message: Message) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(part["text"] for part in content if part.get("type") == "text")
-
-
-def steps_of(steps: Sequence[Step]) -> list[str]:
-    """The texts of the steps: as they were searched, or split at blank lines where a path was grown at once."""
-    if len(steps) != 1:
-        return [step.text for step in steps]
-    return [part for part in steps[0].text.split("\n\n") if part.strip()] or [steps[0].text]

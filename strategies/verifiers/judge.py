@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from strategies.protocols import Backend
-from strategies.tasks import together
 from strategies.types import Candidate, Score
-from strategies.verifiers.asking import case, verdict
-from strategies.verifiers.base import NEUTRAL, Settings
+from strategies.verifiers.asking import case, each, verdict
+from strategies.verifiers.base import Settings
 
 INSTRUCTION = (
     "Judge the proposed response as a strict examiner. Say how correct it is, from 0 (wrong) to 10 (certainly right). "
@@ -21,9 +20,9 @@ class Judge(Settings):
 
     name: Literal["judge"] = "judge"
 
-    async def score(self, candidates: Sequence[Candidate], ask: Backend) -> list[Score]:
-        async def one(candidate: Candidate) -> Score:
+    async def score(self, candidates: Sequence[Candidate], ask: Backend) -> list[Score | None]:
+        async def one(candidate: Candidate) -> Score | None:
             said = await verdict(ask, case(candidate, INSTRUCTION), MARKS, max_tokens=4)
-            return Score(int(said.text) / 10 if said.text in MARKS else NEUTRAL)
+            return Score(int(said.text) / 10) if said.whole and said.text in MARKS else None
 
-        return await together(one, candidates)
+        return await each(one, candidates)

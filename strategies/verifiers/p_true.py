@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from strategies.protocols import Backend
-from strategies.tasks import together
 from strategies.types import Candidate, Score
-from strategies.verifiers.asking import Verdict, case, verdict
-from strategies.verifiers.base import NEUTRAL, Settings
+from strategies.verifiers.asking import Verdict, case, each, verdict
+from strategies.verifiers.base import Settings
 
 INSTRUCTION = "Is everything in the proposed response correct so far? Answer Yes or No."
 YES, NO = "Yes", "No"
@@ -19,19 +18,19 @@ class PTrue(Settings):
 
     name: Literal["p_true"] = "p_true"
 
-    async def score(self, candidates: Sequence[Candidate], ask: Backend) -> list[Score]:
-        async def one(candidate: Candidate) -> Score:
+    async def score(self, candidates: Sequence[Candidate], ask: Backend) -> list[Score | None]:
+        async def one(candidate: Candidate) -> Score | None:
             prompt = case(candidate, INSTRUCTION)
-            return Score(p_yes(await verdict(ask, prompt, [YES, NO], max_tokens=1, logprobs=20)))
+            return p_yes(await verdict(ask, prompt, [YES, NO], max_tokens=1, logprobs=20))
 
-        return await together(one, candidates)
+        return await each(one, candidates)
 
 
-def p_yes(said: Verdict) -> float:
-    """P(Yes) / (P(Yes) + P(No)) over all first tokens that begin either word."""
+def p_yes(said: Verdict) -> Score | None:
+    """P(Yes) / (P(Yes) + P(No)) over all first tokens that begin either word; None where there is none."""
     if not said.tokens:
-        return NEUTRAL
+        return None
     first = [(token.strip(), math.exp(p)) for token, p in said.tokens[0].top.items() if token.strip()]
     yes = sum(chance for token, chance in first if YES.startswith(token))
     no = sum(chance for token, chance in first if NO.startswith(token))
-    return yes / (yes + no) if yes + no else NEUTRAL
+    return Score(yes / (yes + no)) if yes + no else None

@@ -1,6 +1,8 @@
 """Chat completions over HTTP, on a simulated engine: replies, formats, usage, traces, budgets, hang-ups."""
 
 import json
+import socket
+import time
 from functools import partial
 
 import anyio
@@ -8,6 +10,7 @@ import httpx
 import jsonschema
 import pytest
 
+from benchmarks.engine import simulated
 from benchmarks.engine_replies import Reply
 from benchmarks.engine_text import decode
 from server.settings import Engine, Limits, Settings
@@ -352,13 +355,7 @@ async def test_a_callers_stop_string_is_not_part_of_a_searched_answer():
 
 async def test_an_engine_without_tokenize_gets_chat_that_continues_the_last_message(caplog):
     async with ponder(lambda ask: "one\n\n" if not ask.said else "two \\boxed{5}") as served:
-        served.engine._tokenize = None
-        original = served.engine._respond
-
-        def respond(connection, method, path, data):
-            original(connection, method, "/none" if path == "/tokenize" else path, data)
-
-        served.engine._respond = respond
+        await without_tokenize(served)
         for _ in range(2):
             reply = (await served.chat(reasoning_strategy={"name": "beam_search", "beams": 1, "width": 1})).json()
         continued = [r.body for r in served.engine.requests if r.path == "/v1/chat/completions"]
@@ -552,3 +549,125 @@ async def test_a_client_that_hangs_up_while_the_engine_is_silent_stops_the_work(
                 "/v1/chat/completions", json=body(served, "hi", reasoning_strategy=SC), timeout=0.2
             )
         await until(lambda: served.engine.running == 0)
+
+
+@pytest.mark.parametrize("strategy", ["single", SC], ids=str)
+@pytest.mark.parametrize("trace", [True, False])
+async def test_an_early_failure_of_a_stream_is_a_true_http_status(strategy, trace):
+    async with ponder(lambda ask: Reply("a b c", fault="status")) as served:
+        request = body(served, "hi", reasoning_strategy=strategy, stream=True, return_trace=trace)
+        reply = await served.client.post("/v1/chat/completions", json=request)
+    assert reply.status_code == 502
+
+
+@pytest.mark.parametrize("strategy", ["single", SC], ids=str)
+async def test_choices_share_a_token_budget_evenly(strategy):
+    async with ponder(lambda ask: Reply("word ", ends=False)) as served:
+        budget = {"tokens": 800}
+        reply = (await served.chat(reasoning_strategy=strategy, n=2, reasoning_budget=budget, return_trace=True)).json()
+        assert served.engine.generated == reply["usage"]["completion_tokens"] <= 800
+    grown = {"0": 0, "1": 0}
+    for candidate in reply["ponder"]["candidates"]:
+        grown[candidate["id"][0]] += candidate["tokens"]
+    assert grown["0"] == grown["1"] == 400
+
+
+async def test_a_seed_draws_the_samples_that_the_engine_draws_for_it():
+    async with ponder() as served:
+        reply = (await served.chat(seed=41)).json()
+        request = {"model": "simulated", "messages": body(served, "What is 2 + 3?")["messages"], "seed": 41}
+        async with httpx.AsyncClient(base_url=served.engine.url) as engine:
+            direct = (await engine.post("/v1/chat/completions", json=request)).json()
+    assert reply["choices"][0]["message"]["content"] == direct["choices"][0]["message"]["content"]
+
+
+async def without_tokenize(served):
+    original = served.engine._respond
+
+    def respond(connection, method, path, data):
+        original(connection, method, "/none" if path == "/tokenize" else path, data)
+
+    served.engine._respond = respond
+
+
+async def test_without_tokenize_tokens_are_still_counted_and_bounded():
+    async with ponder(lambda ask: Reply("word ", ends=False), max_model_len=512) as served:
+        await without_tokenize(served)
+        reply = (await served.chat(reasoning_strategy={**SC, "early_stop": False}, max_tokens=100)).json()
+        assert reply["usage"]["completion_tokens"] == served.engine.generated == 400
+        assert reply["usage"]["prompt_tokens"] > 0
+        free = await served.chat()
+        budgeted = await served.chat(reasoning_strategy=SC, reasoning_budget={"tokens": 100})
+    assert free.status_code == 200
+    assert free.json()["choices"][0]["finish_reason"] == "length"
+    assert budgeted.json()["usage"]["completion_tokens"] <= 100
+
+
+async def test_a_step_that_holds_its_own_delimiter_is_told_once():
+    async with ponder(
+        lambda ask: "one two\n\nthree four five six seven\n\n   " if not ask.said else "\\boxed{5}"
+    ) as served:
+        strategy = {"name": "beam_search", "beams": 1, "width": 1, "verifier": "judge"}
+        reply = (await served.chat(reasoning_strategy=strategy, return_trace="full", min_tokens=8)).json()
+    for step in (step for candidate in reply["ponder"]["candidates"] for step in candidate["steps"]):
+        assert decode(step["token_ids"]).removesuffix("<|im_end|>") == step["text"]
+
+
+async def test_a_callers_stop_string_that_equals_the_step_ends_the_answer():
+    async with ponder(lambda ask: "one\n\ntwo") as served:
+        reply = (await served.chat(reasoning_strategy=STRATEGIES[3], stop="\n\n", reasoning_format="none")).json()
+    assert reply["choices"][0]["message"]["content"] == "one"
+
+
+async def test_the_full_trace_has_log_probabilities_and_the_scores_of_steps():
+    async with ponder() as served:
+        traces = [
+            (await served.chat(reasoning_strategy=strategy, return_trace="full")).json()["ponder"]
+            for strategy in ("single", {"name": "beam_search", "beams": 2, "width": 2})
+        ]
+    for trace in traces:
+        for step in (step for candidate in trace["candidates"] for step in candidate["steps"]):
+            assert len(step["logprobs"]) == len(step["token_ids"])
+    by_id = {candidate["id"]: candidate for candidate in traces[1]["candidates"]}
+    assert all(by_id[id]["steps"][-1]["score"] == by_id[id]["score"] for id in by_id)
+    deep = max(by_id, key=len)
+    assert by_id[deep]["steps"][0]["score"] == by_id[deep[:3]]["score"]
+
+
+async def test_the_deadline_covers_the_rendering_of_the_prompt():
+    async with ponder() as served:
+        original = served.engine._respond
+
+        def respond(connection, method, path, data):
+            if path != "/tokenize":
+                original(connection, method, path, data)
+
+        served.engine._respond = respond
+        with anyio.fail_after(2):
+            reply = await served.chat(reasoning_budget={"seconds": 0.2})
+    assert reply.json()["choices"][0]["finish_reason"] == "length"
+
+
+async def test_a_hung_engine_does_not_hold_up_requests_for_another():
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        async with simulated() as engine:
+            port = hung.getsockname()[1]
+            both = (Engine(url=f"http://127.0.0.1:{port}", connect_seconds=0.3), Engine(url=engine.url))
+            async with serving(Settings(engines=both)) as served:
+                served.engine = engine
+                first = await served.chat()
+                started = time.monotonic()
+                replies = [await served.chat() for _ in range(3)]
+                assert time.monotonic() - started < 0.3
+    assert [reply.status_code for reply in (first, *replies)] == [200] * 4
+
+
+async def test_verifiers_of_the_settings_are_listed():
+    settings = Settings(verifiers={"strict": {"kind": "judge"}})
+    async with ponder(settings=settings) as served:
+        listed = (await served.client.get("/v1/verifiers")).json()["data"]
+        reply = await served.chat(
+            reasoning_strategy={"name": "best_of_n", "n": 2, "verifier": "strict"}, return_trace=True
+        )
+    assert "strict" in {one["name"] for one in listed}
+    assert reply.json()["ponder"]["plan"]["verifier"] == {"name": "judge"}

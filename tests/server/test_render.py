@@ -83,3 +83,27 @@ def test_no_think_tag_survives_however_it_arrives(parts):
     assert "<think>" not in text
     assert "</think>" not in text
     assert text == dropped("".join(parts)) or len(text) <= len("".join(parts))
+
+
+def test_blank_text_at_the_start_is_dropped_however_it_arrives():
+    at_once = rendered([*OPENED[:2], Token("0.0", "\n\n \nhello"), answered("0.1")])
+    in_parts = rendered([*OPENED[:2], *(Token("0.0", part) for part in ("\n\n", " \n", "hello")), answered("0.1")])
+    assert content(at_once) == content(in_parts)
+
+
+def test_a_lost_path_is_not_told_before_something_lives():
+    assert content(rendered([*OPENED, Lost("0.0", "503"), Lost("0.1", "503")])) == ""
+    text = content(rendered([*OPENED, Lost("0.0", "503"), Token("0.1", "hello")]))
+    assert text == "<think>\n[0.0] lost: 503\n\n[0.1] hello"
+
+
+def test_paths_that_cannot_be_judged_do_not_hold_up_the_others():
+    events = [Started("0", "x", judged=True), Opened("0.0", "0"), Opened("0.1", "0"), *tokens("0.0")]
+    events += [Closed(grown("0.0")), Note("0", "could not be judged", ("0.0",)), Token("0.1", "next")]
+    assert content(rendered(events)).endswith("[0.1] next")
+
+
+def test_a_path_that_never_began_does_not_hold_up_the_others():
+    nothing = Candidate(Prompt(()), "0.0", (), "cut")
+    events = [Started("0", "x", judged=True), Opened("0.0", "0"), Opened("0.1", "0"), Closed(nothing)]
+    assert content(rendered([*events, Token("0.1", "next")])).endswith("[0.1] next")

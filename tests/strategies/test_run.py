@@ -6,7 +6,7 @@ import pytest
 from strategies.base import execute
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
-from strategies.events import Closed, Lost, Note, Opened, Token
+from strategies.events import Closed, Lost, Note, Opened, Scored, Token
 from strategies.growth import seed_of
 from strategies.meter import Meter
 from strategies.protocols import BackendError
@@ -14,7 +14,8 @@ from strategies.run import Run
 from strategies.self_consistency import SelfConsistency
 from strategies.single import Single
 from strategies.testing import ROOT, FakeBackend, FakeVerifier, chatter, failing, play
-from strategies.types import Budget, Sampling
+from strategies.types import Budget, Prompt, Sampling
+from strategies.verifiers.judge import Judge
 
 pytestmark = pytest.mark.anyio
 
@@ -135,8 +136,8 @@ async def test_leaving_a_race_closes_what_has_not_even_started():
     backend = FakeBackend(chatter(0))
     events = []
     meter = Meter(Budget())
-    with meter.cutting():
-        run = Run(backend, meter, observe=events.append)
+    with meter.cutting() as scope:
+        run = Run(backend, meter, scope, observe=events.append)
         async with run.race(ROOT, n=4):
             pass
     assert [event.candidate.finish for event in events if isinstance(event, Closed)] == ["cut"] * 4
@@ -170,9 +171,75 @@ async def test_two_runs_share_one_budget_evenly():
     events = []
     async with anyio.create_task_group() as tasks:
         for index in "01":
-            root = type(ROOT)(ROOT.prompt, id=index)
+            root = type(ROOT)(Prompt(ROOT.prompt.messages, (1,), 4096), id=index)
             strategy = SelfConsistency(n=2)
             tasks.start_soon(lambda r=root, s=strategy: execute(s, r, backend, meter, observe=events.append))
     spent = {index: sum(e.tokens for e in events if isinstance(e, Token) and e.id.startswith(index)) for index in "01"}
     assert spent == {"0": 64, "1": 64}
     assert meter.spent.tokens == 128
+
+
+async def test_a_verifier_waits_for_tokens_that_samples_hold_and_will_give_back():
+    backend = FakeBackend(lambda call, seed: "x " * (3 + seed % 40) + "\\boxed{1}", interval=8)
+    verifier = FakeVerifier(lambda c: 0.9, asks=True)
+    played = await play(BestOfN(n=8), backend, budget=Budget(tokens=600), verifier=verifier)
+    scored = [event for event in played.events if isinstance(event, Scored)]
+    assert len(scored) == 8
+    assert played.meter.cut is None
+
+
+async def test_a_sample_budget_ends_a_run_only_when_it_can_start_nothing_more():
+    backend = FakeBackend(lambda call, seed: "\\boxed{1}" if call.steps else f"s{seed}\n\n")
+    played = await play(BeamSearch(beams=2, width=2), backend, budget=Budget(samples=6))
+    assert played.answer.text.endswith("\\boxed{1}")
+    assert played.meter.cut == "samples"
+
+
+async def test_a_run_without_samples_left_leaves_the_others_alone():
+    meter, answers = Meter(Budget(samples=4)), {}
+
+    async def one(index):
+        root = type(ROOT)(Prompt(ROOT.prompt.messages, (1,), 4096), id=index)
+        answers[index] = await execute(SelfConsistency(n=4), root, FakeBackend(answering("a b c \\boxed{1}")), meter)
+
+    async with anyio.create_task_group() as tasks:
+        for index in "01":
+            tasks.start_soon(one, index)
+    assert sorted(answer.text for answer in answers.values()) == ["", "a b c \\boxed{1}"]
+
+
+async def test_a_wave_that_is_lost_whole_leaves_what_earlier_ones_found():
+    reply = failing(lambda call, seed: f"s{seed}\n\n", lambda call, seed: bool(call.steps))
+    played = await play(BeamSearch(beams=2, width=2), FakeBackend(reply))
+    assert played.answer.text.endswith("\n\n")
+    assert any(isinstance(event, Note) and "ended early: 503" in event.text for event in played.events)
+
+
+async def test_a_judge_that_fails_on_one_candidate_still_judges_the_others():
+    def reply(call, seed):
+        if call.sampling.extra:
+            return BackendError("bad luck") if "s1" in call.prompt.messages[0]["content"] else "7"
+        return f"s{seed} \\boxed{{{seed}}}"
+
+    played = await play(BestOfN(n=4), FakeBackend(reply), verifier=Judge(), group=1)
+    scores = {event.candidate.id: event.candidate.score.value for event in played.events if isinstance(event, Scored)}
+    assert scores == {"0.0": 0.7, "0.2": 0.7, "0.3": 0.7}
+    assert any(
+        isinstance(event, Note) and event.ids == ("0.1",) and "bad luck" in event.text for event in played.events
+    )
+
+
+async def test_equal_first_steps_do_not_cost_a_beam_its_places():
+    backend = FakeBackend(lambda call, seed: f"\\boxed{{{seed}}}" if call.steps else "same\n\n")
+    played = await play(BeamSearch(beams=3, width=2), backend)
+    assert played.meter.spent.samples == 6 + 6
+
+
+async def test_a_stream_that_tells_no_end_is_a_lost_sample():
+    class Endless(FakeBackend):
+        async def _chunks(self, call, texts):
+            async for chunk in super()._chunks(call, texts):
+                yield chunk if chunk.usage else type(chunk)(chunk.text, chunk.index, chunk.ids, chunk.tokens)
+
+    with pytest.raises(BackendError, match="no end"):
+        await play(Single(), Endless(answering("a b c")))

@@ -47,8 +47,8 @@ def test_each_step_has_its_own_share():
     assert judge(path("3 + 4 = 7\n\n", "Well.\n\n", "7 * 2 = 15. 3 + 4 = 7")).steps == (1.0, 0.5, 0.5)
 
 
-def test_a_path_grown_at_once_is_split_at_blank_lines():
-    assert judge(path("3 + 4 = 7\n\nWell.\n\n7 * 2 = 15")).steps == (1.0, 0.5, 0.0)
+def test_a_path_grown_at_once_is_one_step():
+    assert judge(path("3 + 4 = 7\n\nWell.\n\n7 * 2 = 15")).steps == (0.5,)
 
 
 def test_an_equation_across_steps_belongs_to_the_one_it_ends_in():
