@@ -9,16 +9,33 @@ import anyio
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
+from starlette.types import ASGIApp
 
-from server import errors
+from server import engine_routes, errors, routes
 from server.backends.pool import Pool
+from server.headers import Headers
 from server.metrics import Metrics
 from server.resolve import check_presets
-from server.routes import router
-from server.schema import ChatRequest
 from server.settings import Settings
 from server.trace import TraceEvent
 from strategies.registry import Registry
+
+
+class App(FastAPI):
+    """FastAPI whose every response has our headers, and whose document has the shapes that no signature shows."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Headers(super().build_middleware_stack())
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            made = get_openapi(title=self.title, version="1", summary=self.summary, routes=self.routes)
+            requests = [(kind, "validation") for kind in (*routes.REQUESTS, *engine_routes.REQUESTS)]
+            shapes: Any = [*requests, (TraceEvent, "serialization")]
+            _, extra = models_json_schema(shapes, ref_template="#/components/schemas/{model}")
+            made["components"]["schemas"] |= extra["$defs"]
+            self.openapi_schema = made
+        return self.openapi_schema
 
 
 def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
@@ -39,23 +56,12 @@ def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
         check_presets(settings, registry)
     except errors.ApiError as error:
         raise ValueError(f"{error.param}: {error.message}") from None
-    app = FastAPI(title="Ponder", summary="OpenAI-compatible inference with test-time compute", lifespan=lifespan)
+    app = App(title="Ponder", summary="OpenAI-compatible inference with test-time compute", lifespan=lifespan)
     app.state.settings = settings
     app.state.registry = registry
     app.state.metrics = Metrics()
     app.state.started = anyio.Event()
-    app.include_router(router)
+    app.include_router(routes.router)
+    app.include_router(engine_routes.router)
     errors.install(app)
-    app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
-
-
-def document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the shapes that no route's signature shows: the chat request, and a live event."""
-    if app.openapi_schema is None:
-        made = get_openapi(title=app.title, version="1", summary=app.summary, routes=app.routes)
-        shapes: Any = [(ChatRequest, "validation"), (TraceEvent, "serialization")]
-        _, extra = models_json_schema(shapes, ref_template="#/components/schemas/{model}")
-        made["components"]["schemas"] |= extra["$defs"]
-        app.openapi_schema = made
-    return app.openapi_schema

@@ -1,5 +1,7 @@
 """Errors as OpenAI writes them: an object with four keys, at every status."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -8,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from strategies.meter import Meter
 from strategies.protocols import BackendError
 
 RETRY_AFTER = 5
@@ -41,9 +44,39 @@ class ApiError(Exception):
         detail = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
         return {"error": detail}
 
-    def response(self) -> Response:
-        headers = {"retry-after": str(RETRY_AFTER)} if self.status in (429, 503) else {}
-        return JSONResponse(self.body(), self.status, headers)
+    def response(self, headers: Mapping[str, str] | None = None) -> Response:
+        wait = {"retry-after": str(RETRY_AFTER)} if self.status in (429, 503) else {}
+        return JSONResponse(self.body(), self.status, {**wait, **(headers or {})})
+
+
+@dataclass
+class Asked:
+    """What a route has learnt about its request, for the words of an error; `request.state.asked`.
+
+    `names` are the caller's names for the parameters that a chat request, or an engine, may complain of. `meter` has
+    spent what the request has cost so far.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    meter: Meter | None = None
+
+    def renamed(self, param: str | None) -> str | None:
+        """A parameter by the caller's name for it, or for what it lies in; None where the caller has none."""
+        first, dot, rest = (param or "").partition(".")
+        exact = self.names.get(param or "")
+        return exact or (self.names[first] + dot + rest if first in self.names else None)
+
+    def told(self, error: Exception) -> ApiError:
+        """A failure of this request."""
+        made = as_api_error(error)
+        ours = made.param if isinstance(error, ApiError) else None
+        made.param = self.renamed(made.param) or ours
+        return made
+
+    def headers(self, status: int) -> dict[str, str]:
+        """That a retry would spend the same again, where something was spent."""
+        spent = self.meter is not None and self.meter.spent.calls > 0
+        return {"x-should-retry": "false"} if spent and status in (500, 502) else {}
 
 
 def refused(message: str, param: str | None = None, code: str = "invalid_value") -> ApiError:
@@ -75,7 +108,7 @@ def from_engine(error: BackendError) -> ApiError:
         case 400 if "maximum context length" in str(error) or "the model takes" in str(error):
             return refused(str(error), "messages", "context_length_exceeded")
         case 400 | 422:
-            return refused(str(error), code="engine_refused")
+            return refused(str(error), error.param, code="engine_refused")
         case 404:
             return ApiError(404, str(error), param="model", code="model_not_found")
         case None | 429 | 503:
@@ -97,7 +130,10 @@ def as_api_error(error: Exception) -> ApiError:
         case HTTPException():
             return ApiError(error.status_code, error.detail)
         case RequestValidationError():
-            return refused("the request cannot be read")
+            first: dict[str, Any] = next(iter(error.errors()), {})
+            return refused(
+                f"the request cannot be read: {first.get('msg')}", ".".join(map(str, first["loc"][1:])) or None
+            )
     return ApiError(500, "an error on our side", code="internal_error")
 
 
@@ -105,7 +141,10 @@ def install(app: FastAPI) -> None:
     """Make every failure of a route an error of this shape."""
 
     async def told(request: Request, error: Exception) -> Response:
-        return as_api_error(error).response()
+        asked: Asked = getattr(request.state, "asked", Asked())
+        made = asked.told(error)
+        given = error.headers if isinstance(error, HTTPException) and error.headers else {}
+        return made.response({**given, **asked.headers(made.status)})
 
     for kind in (ApiError, BackendError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, told)

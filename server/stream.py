@@ -5,7 +5,8 @@ failure is a true HTTP status; a late one is told in the stream.
 """
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -13,9 +14,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from server.errors import as_api_error
+from server.errors import ApiError, as_api_error
 from server.render import Piece
-from server.reply import Reply
 from strategies.events import Event
 from strategies.protocols import Observer
 from strategies.tasks import unwrapped
@@ -29,6 +29,20 @@ HEADERS = [
 Work = Callable[[Observer], Awaitable[object]]
 
 
+class Teller(Protocol):
+    """What makes a reply of events: the bytes of a stream, or one body, the fold of the events' pieces."""
+
+    def chunks(self, event: Event) -> bytes: ...
+
+    def end(self) -> bytes: ...
+
+    def failure(self, error: ApiError) -> bytes: ...
+
+    def pieces(self, event: Event) -> Iterable[tuple[int, Piece]]: ...
+
+    def whole(self, pieces: list[tuple[int, Piece]]) -> dict[str, Any]: ...
+
+
 class ClientGone(Exception):
     """Nobody waits for this reply any more."""
 
@@ -36,13 +50,13 @@ class ClientGone(Exception):
 class EventStream(Response):
     """Runs `work(observe)` and sends what the reply makes of each event, and a comment in every long silence."""
 
-    def __init__(self, work: Work, reply: Reply, keep_alive: float, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, work: Work, reply: Teller, keep_alive: float) -> None:
         self.status_code, self.background = 200, None
-        self.raw_headers = HEADERS + headers
+        self.raw_headers = list(HEADERS)
         self.work, self.reply, self.keep_alive = work, reply, keep_alive
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        wire = _Wire(send, self.raw_headers)
+        wire = Wire(send, self.raw_headers)
         try:
             with unwrapped():
                 await self._serve(receive, wire)
@@ -54,7 +68,7 @@ class EventStream(Response):
                 raise
             await wire.body(self.reply.failure(as_api_error(error)), more=False)
 
-    async def _serve(self, receive: Receive, wire: "_Wire") -> None:
+    async def _serve(self, receive: Receive, wire: "Wire") -> None:
         tell, events = anyio.create_memory_object_stream[Event](math.inf)
 
         async def work() -> None:
@@ -92,9 +106,9 @@ class EventStream(Response):
 class Whole(Response):
     """Runs `work(observe)` and answers with the whole reply."""
 
-    def __init__(self, work: Work, reply: Reply, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, work: Work, reply: Teller) -> None:
         self.status_code, self.background = 200, None
-        self.raw_headers = headers
+        self.raw_headers = []
         self.work, self.reply = work, reply
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,12 +121,10 @@ class Whole(Response):
                     tasks.cancel_scope.cancel()
         except ClientGone:
             return
-        response = JSONResponse(self.reply.whole(pieces))
-        response.raw_headers += self.raw_headers
-        await response(scope, receive, send)
+        await JSONResponse(self.reply.whole(pieces))(scope, receive, send)
 
 
-class _Wire:
+class Wire:
     """The way to the client: headers go out with the first bytes."""
 
     def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:

@@ -34,9 +34,9 @@ class Verifier(Protocol):
 class BackendError(Exception):
     """A generation failed for a reason of the engine's, not of ours.
 
-    `status` is the HTTP status of the engine's answer, where there was one.
+    `status` is the HTTP status of the engine's answer, where there was one; `param` the field that it complains of.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, param: str | None = None) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.param = status, param

@@ -1,4 +1,4 @@
-"""Two calls to an engine: a JSON answer, or a stream of JSON events. Knows nothing of what they say."""
+"""Calls to an engine: a JSON answer, a stream of JSON events, an answer as it comes. Knows nothing of what they say."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -41,34 +41,45 @@ class Upstream:
                 return await read(response)
 
     @asynccontextmanager
-    async def sse(self, path: str, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The data of each server-sent event, `[DONE]` left out. Raises BackendError."""
+    async def relay(self, path: str, body: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer as it comes, a good one. Raises BackendError."""
         with translated():
             async with self.session.post(self.url + path, data=msgspec.json.encode(body), **self._options) as response:
                 try:
                     if response.status >= 400:
                         await read(response)
-                    yield frames(response.content)
+                    yield response
                 finally:
                     response.close()
+
+    @asynccontextmanager
+    async def sse(self, path: str, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The data of each server-sent event, `[DONE]` left out. Raises BackendError."""
+        async with self.relay(path, body) as response:
+            yield frames(response.content)
 
 
 async def read(response: aiohttp.ClientResponse) -> bytes:
     """The whole body; an error status raises BackendError with what the engine says about it."""
     body = await response.read()
     if response.status >= 400:
-        raise BackendError(message_of(body) or f"the engine answered {response.status}", response.status)
+        message, param = said(body)
+        raise BackendError(message or f"the engine answered {response.status}", response.status, param)
     return body
 
 
-def message_of(body: bytes) -> str:
-    """What an engine's error body says, in any of the shapes that engines and routers use."""
+def said(body: bytes) -> tuple[str, str | None]:
+    """An engine's error body, in any of the shapes that engines and routers use: its message, and the field named."""
     try:
-        said = msgspec.json.decode(body)
+        told = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return body[:200].decode(errors="replace")
-    error = said.get("error", said.get("detail")) if isinstance(said, dict) else said
-    return str(error.get("message", error) if isinstance(error, dict) else error)[:500]
+        return body[:200].decode(errors="replace"), None
+    error = told.get("error", told.get("detail")) if isinstance(told, dict) else told
+    if not isinstance(error, dict):
+        return str(error)[:500], None
+    param = error.get("param")
+    field = param.removeprefix("body.") if isinstance(param, str) and param != "body" else None
+    return str(error.get("message", error))[:500], field
 
 
 async def frames(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

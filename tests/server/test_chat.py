@@ -377,7 +377,7 @@ async def test_models_are_listed_and_found():
         listed = (await served.client.get("/v1/models")).json()
         one = (await served.client.get("/v1/models/simulated")).json()
         other = await served.client.get("/v1/models/other/name")
-    assert listed == {"object": "list", "data": [one]}
+    assert listed["data"][0] == one
     assert one["max_model_len"] == 8192
     assert other.status_code == 404
     assert other.json()["error"]["param"] == "model"
