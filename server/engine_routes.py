@@ -19,12 +19,12 @@ from server.engine_schema import (
     TokenizeRequest,
 )
 from server.errors import Asked, refused
-from server.incoming import ERRORS, asked, body_of
+from server.incoming import DEFAULT, ERRORS, asked, body_of
 from server.relay import Relay
 from server.resolve import model_and_alias
 from server.settings import Limits, Settings
 
-router = APIRouter()
+router = APIRouter(responses=DEFAULT)
 REQUESTS = (CompletionRequest, TokenizeRequest, DetokenizeRequest)
 """Shapes that no signature shows."""
 

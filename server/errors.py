@@ -62,9 +62,8 @@ class Asked:
 
     def renamed(self, param: str | None) -> str | None:
         """A parameter by the caller's name for it, or for what it lies in; None where the caller has none."""
-        first, dot, rest = (param or "").partition(".")
-        exact = self.names.get(param or "")
-        return exact or (self.names[first] + dot + rest if first in self.names else None)
+        name = self.names.get((param or "").partition(".")[0])
+        return param if param and param.startswith(f"{name}.") else name
 
     def told(self, error: Exception) -> ApiError:
         """A failure of this request."""

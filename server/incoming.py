@@ -11,6 +11,8 @@ from server.settings import Settings
 
 Body = TypeVar("Body", bound=BaseModel)
 ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (400, 404, 413, 500, 502, 503)}
+DEFAULT: dict[int | str, dict[str, Any]] = {"default": {"model": ErrorBody}}
+"""What else a route may answer; there is no 422 of FastAPI's."""
 
 
 def body_of(kind: type[BaseModel]) -> dict[str, Any]:

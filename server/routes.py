@@ -8,7 +8,7 @@ from starlette.responses import Response
 from server.backends.pool import Pool
 from server.cards import DescribedList, ModelCard, ModelList, cards, described
 from server.errors import ApiError, Asked
-from server.incoming import ERRORS, asked, body_of
+from server.incoming import DEFAULT, ERRORS, asked, body_of
 from server.metrics import Metrics
 from server.reply import Reply
 from server.resolve import resolve
@@ -23,7 +23,7 @@ from server.work import Work
 from strategies.meter import Meter
 from strategies.registry import Registry
 
-router = APIRouter()
+router = APIRouter(responses=DEFAULT)
 REQUESTS = (ChatRequest, ResponsesRequest, ResponseEvent)
 """Shapes that no signature shows."""
 

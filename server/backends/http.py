@@ -25,7 +25,8 @@ class Upstream:
         timeout: aiohttp.ClientTimeout | None = None,
     ) -> None:
         self.session, self.url = session, url.rstrip("/")
-        headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
+        headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        headers |= {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._options: dict[str, Any] = {"headers": headers, "timeout": timeout}
 
     async def get(self, path: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Tag
+from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
 from server.schema import Strict
 
@@ -27,12 +27,21 @@ def kind(value: Any) -> str:
 KIND = Discriminator(kind, custom_error_type="unsupported_type", custom_error_message="this type is not supported")
 
 
-class InputText(Strict):
+class Said(Strict):
+    """A part of a conversation. Clients send back what they got with all their own fields, many of them null."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        return {name: one for name, one in value.items() if one is not None} if isinstance(value, dict) else value
+
+
+class InputText(Said):
     type: Literal["input_text"]
     text: str
 
 
-class OutputText(Strict):
+class OutputText(Said):
     """Text of an earlier reply; its annotations and log-probabilities are no part of a prompt."""
 
     type: Literal["output_text"]
@@ -41,12 +50,12 @@ class OutputText(Strict):
     logprobs: list[Any] | None = None
 
 
-class Refusal(Strict):
+class Refusal(Said):
     type: Literal["refusal"]
     refusal: str
 
 
-class ReasoningText(Strict):
+class ReasoningText(Said):
     type: Literal["reasoning_text"]
     text: str
 
@@ -60,7 +69,7 @@ Part = Annotated[
 Content = Annotated[Annotated[str, Tag("[text]")] | Annotated[list[Part], Tag("[list]")], KIND]
 
 
-class Message(Strict):
+class Message(Said):
     """Something said; `type` may be left out."""
 
     type: Literal["message"] = "message"
@@ -71,7 +80,7 @@ class Message(Strict):
     phase: str | None = None
 
 
-class FunctionCall(Strict):
+class FunctionCall(Said):
     """A call that the model made."""
 
     type: Literal["function_call"]
@@ -82,7 +91,7 @@ class FunctionCall(Strict):
     status: Status = None
 
 
-class FunctionCallOutput(Strict):
+class FunctionCallOutput(Said):
     """What a call gave."""
 
     type: Literal["function_call_output"]
@@ -92,7 +101,7 @@ class FunctionCallOutput(Strict):
     status: Status = None
 
 
-class ReasoningItem(Strict):
+class ReasoningItem(Said):
     """The reasoning of an earlier reply: no part of a prompt."""
 
     type: Literal["reasoning"]

@@ -11,8 +11,10 @@ from benchmarks.engine import simulated
 from benchmarks.engine_replies import Reply
 from server.app import create_app
 from server.backends.http import said
+from server.errors import ApiError, Asked
 from server.settings import Engine, Settings
 from strategies.base import Strategy
+from strategies.protocols import BackendError
 from strategies.registry import STRATEGIES, Registry
 from tests.serving import body, ponder, serving
 
@@ -152,15 +154,33 @@ async def test_the_wrong_method_is_told_the_right_one():
 async def test_a_refusal_of_the_engines_names_the_callers_parameter():
     async with ponder() as served:
         chat = await served.chat(stop="")
-        stop = await served.client.post("/v1/completions", json={"model": "simulated", "prompt": "x", "n": 2} | GREEDY)
+        greedy = {"model": "simulated", "prompt": "x", "n": 2, "temperature": 0.0}
+        many = await served.client.post("/v1/completions", json=greedy)
         empty = await served.client.post("/v1/completions", json={"model": "simulated", "prompt": ""})
     assert chat.status_code == 200
-    assert stop.status_code == empty.status_code == 400
+    assert many.status_code == empty.status_code == 400
     assert empty.json()["error"]["param"] == "prompt"
     assert empty.json()["error"]["code"] == "engine_refused"
 
 
-GREEDY = {"temperature": 0.0}
+@pytest.mark.parametrize(
+    ("error", "param"),
+    [
+        (BackendError("no", 400, "stop"), "stop"),
+        (BackendError("no", 400, "stop.0"), "stop.0"),
+        (BackendError("no", 400, "max_tokens"), "max_output_tokens"),
+        (BackendError("no", 400, "stream_interval"), None),
+        (BackendError("no", 400), None),
+        (BackendError("longer than the model's maximum context length", 400, "input_tokens"), "input"),
+        (BackendError("no", 500, "stop"), None),
+        (ApiError(400, "no", param="messages.0.role"), "input"),
+        (ApiError(400, "no", param="other"), "other"),
+    ],
+    ids=str,
+)
+def test_errors_have_the_callers_names_and_never_one_of_our_own(error, param):
+    asked = Asked({"stop": "stop", "max_tokens": "max_output_tokens", "messages": "input"})
+    assert asked.told(error).param == param
 
 
 @pytest.mark.parametrize(

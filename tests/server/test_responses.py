@@ -180,6 +180,18 @@ async def test_what_a_response_said_can_be_sent_back():
     assert rendered[1]["content"] == first["output"][1]["content"][0]["text"]
 
 
+async def test_what_the_openai_client_got_can_be_sent_back_with_all_its_nulls():
+    async with ponder() as served, AsyncOpenAI(base_url=f"{served.url}/v1", api_key="none") as client:
+        first = await client.responses.create(model="simulated", input="hi", extra_body={"reasoning_strategy": SC})
+        said = [item.model_dump() for item in first.output]
+        again = await client.responses.create(model="simulated", input=[*said, {"role": "user", "content": "so"}])
+        typed = await client.responses.create(
+            model="simulated", input=[*first.output, {"role": "user", "content": "so"}]
+        )
+    assert again.output_text
+    assert typed.output_text
+
+
 def test_formats_and_tools_take_the_shapes_of_chat():
     schema = {"type": "object"}
     made = asked(
@@ -234,6 +246,8 @@ BAD = [
     ({"temperature": 2.5}, "temperature"),
     ({"top_p": -1}, "top_p"),
     ({"metadata": {str(at): "x" for at in range(17)}}, "metadata"),
+    ({"metadata": {"x" * 65: "y"}}, "metadata." + "x" * 65),
+    ({"metadata": {"x": "y" * 513}}, "metadata.x"),
     ({"seed": 1}, "seed"),
     ({"messages": []}, "messages"),
     ({"reasoning_format": "think"}, "reasoning_format"),

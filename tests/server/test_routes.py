@@ -179,13 +179,15 @@ async def test_an_engine_without_these_routes_is_told_as_such():
 
 
 async def test_the_openai_client_completes_texts():
-    async with ponder(lambda ask: "it is five") as served:
-        async with AsyncOpenAI(base_url=f"{served.url}/v1", api_key="none") as client:
-            whole = await client.completions.create(**ASK, max_tokens=9)
-            stream = await client.completions.create(**ASK, max_tokens=9, stream=True)
-            text = "".join([chunk.choices[0].text async for chunk in stream])
-            with pytest.raises(BadRequestError) as refused:
-                await client.completions.create(**ASK, extra_body={"cache_salt": "x"})
+    async with (
+        ponder(lambda ask: "it is five") as served,
+        AsyncOpenAI(base_url=f"{served.url}/v1", api_key="none") as client,
+    ):
+        whole = await client.completions.create(**ASK, max_tokens=9)
+        stream = await client.completions.create(**ASK, max_tokens=9, stream=True)
+        text = "".join([chunk.choices[0].text async for chunk in stream])
+        with pytest.raises(BadRequestError) as refused:
+            await client.completions.create(**ASK, extra_body={"cache_salt": "x"})
     assert whole.choices[0].text == text == "it is five"
     assert refused.value.param == "cache_salt"
     assert refused.value.request_id.startswith("req-")
@@ -202,6 +204,13 @@ async def test_each_model_is_listed_with_an_alias_for_every_strategy():
     assert (one["parent"], one["max_model_len"]) == ("simulated", 8192)
     assert (listed[0]["parent"], listed[0]["max_model_len"]) == (None, 8192)
     assert none.status_code == 404
+
+
+async def test_the_document_knows_no_422():
+    async with ponder() as served:
+        text = (await served.client.get("/openapi.json")).text
+    assert "422" not in text
+    assert "ValidationError" not in text
 
 
 async def test_the_published_shapes_hold():
