@@ -28,6 +28,16 @@ def error(refused: Refused) -> bytes:
     return msgspec.json.encode({"error": told})
 
 
+def called(sample: Sample) -> list[dict[str, Any]]:
+    """The tool calls of a sample."""
+    functions = [{"name": name, "arguments": arguments} for name, arguments in sample.calls]
+    ids = [f"chatcmpl-tool-{uuid.uuid4().hex[:16]}" for _ in functions]
+    return [
+        {"index": index, "id": id, "type": "function", "function": function}
+        for index, (id, function) in enumerate(zip(ids, functions, strict=True))
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One token and its log-probability, then those of its alternatives, most likely first."""
@@ -71,8 +81,11 @@ class Writer:
         end = self._end if last else ""
         if wanted.chat:
             reason = f'"stop_reason":{reason},' if last else ""
+            calls = ""
+            if last and sample.calls:
+                finish, calls = '"tool_calls"', f',"tool_calls":{msgspec.json.encode(called(sample)).decode()}'
             return (
-                f'{self._head}{{"index":{index},"delta":{{"content":{text}}},"logprobs":{logprobs},'
+                f'{self._head}{{"index":{index},"delta":{{"content":{text}{calls}}},"logprobs":{logprobs},'
                 f'"finish_reason":{finish},{reason}"token_ids":{ids}}}]{end}}}\n\n'
             ).encode()
         prompt_ids = _list(prompt) if wanted.token_ids and not start else "null"
@@ -120,7 +133,7 @@ class Writer:
 
     def _message(self, index: int, sample: Sample) -> dict[str, Any]:
         nothing = dict.fromkeys(("refusal", "annotations", "audio", "function_call", "reasoning"))
-        message = {"role": "assistant", "content": "".join(sample.pieces), **nothing}
+        message = {"role": "assistant", "content": "".join(sample.pieces), **nothing, "tool_calls": called(sample)}
         return self._choice(index, sample, {"message": message}) | {"routed_experts": None}
 
     def _choice(self, index: int, sample: Sample, said: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Reply:
     """What to say. Without `ends` the text repeats until a limit; `ids` gives exact tokens instead of the text's own.
 
     `chances` are the probabilities of the first token, by text, or of whole choices; `fault` breaks the whole request.
+    `calls` are tools to call, by name and JSON arguments; chat tells them with the last token.
     """
 
     text: str = ""
@@ -47,6 +48,7 @@ class Reply:
     ids: tuple[int, ...] | None = None
     chances: Mapping[str, float] = field(default_factory=dict)
     fault: Fault | None = None
+    calls: tuple[tuple[str, str], ...] = ()
 
 
 Replier = Callable[[Ask], Reply | str]
@@ -74,6 +76,7 @@ class Sample:
     finish: Literal["stop", "length"]
     stop_reason: str | int | None
     chances: Mapping[str, float]
+    calls: tuple[tuple[str, str], ...] = ()
 
 
 def arithmetic(ask: Ask) -> str:
@@ -142,7 +145,7 @@ def unroll(reply: Reply, limits: Limits) -> Sample:
         hold = 0 if limits.include_stop else max(map(len, limits.stop)) - 1
     marks = [0, *(min(len(text), max(0, end - hold)) for end in ends[: len(ids) - 1]), len(text)]
     pieces = [text[start:end] for start, end in pairwise(marks)]
-    return Sample(ids, pieces, spelled, "stop" if ended else "length", stop_reason, reply.chances)
+    return Sample(ids, pieces, spelled, "stop" if ended else "length", stop_reason, reply.chances, reply.calls)
 
 
 def _tokens(reply: Reply, limits: Limits) -> tuple[list[int], int | None]:

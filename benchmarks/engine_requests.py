@@ -64,6 +64,7 @@ class Chat(Sampling, kw_only=True):
     messages: list[dict[str, Any]]
     add_generation_prompt: bool = True
     continue_final_message: bool = False
+    chat_template_kwargs: dict[str, Any] | None = None
     max_completion_tokens: int | None = None
     logprobs: bool | None = False
     top_logprobs: int | None = None
@@ -77,6 +78,7 @@ class Tokenize(msgspec.Struct):
     messages: list[dict[str, Any]] | None = None
     add_generation_prompt: bool = True
     continue_final_message: bool = False
+    chat_template_kwargs: dict[str, Any] | None = None
 
 
 class Detokenize(msgspec.Struct):
@@ -152,7 +154,8 @@ def conversation(asked: Chat | Tokenize) -> tuple[int, ...]:
     if asked.add_generation_prompt and asked.continue_final_message:
         raise Refused(400, "Cannot set both `continue_final_message` and `add_generation_prompt` to True.")
     opened, continued = asked.add_generation_prompt, asked.continue_final_message
-    return encode(render(asked.messages, open_reply=opened, continue_last=continued))
+    ids = encode(render(asked.messages, open_reply=opened, continue_last=continued))
+    return ids + encode("<think>\n") if opened and (asked.chat_template_kwargs or {}).get("enable_thinking") else ids
 
 
 def _prompts(prompt: Any) -> Iterator[tuple[int, ...]]:
@@ -233,11 +236,11 @@ def _logprobs(asked: Chat | Completion) -> int | None:
 
 
 def _choices(structured: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The choices a reply is limited to; the only grammar this engine knows."""
-    if not structured:
+    """The choices a reply is limited to; the only grammar this engine enforces."""
+    if not structured or set(structured) <= {"json", "json_object"}:  # the replier is trusted to write JSON
         return ()
     if set(structured) != {"choice"}:
-        raise Refused(400, f"the simulated engine knows only structured_outputs.choice, not {sorted(structured)}")
+        raise Refused(400, f"the simulated engine knows no structured_outputs {sorted(structured)}")
     if not structured["choice"]:
         raise Refused(400, "Choice '[]' cannot be an empty list")
     return tuple(structured["choice"])

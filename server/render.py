@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from server.settings import Format
-from strategies.answers import answer_of
+from strategies.answers import answer_of, spoken
 from strategies.events import Answered, Closed, Event, Lost, Note, Opened, Scored, Started, Token
-from strategies.types import Candidate
+from strategies.types import Candidate, Logprob, ToolCall
 
 TAGS = ("<think>", "</think>")
 
@@ -24,7 +24,9 @@ class Piece:
 
     reasoning: str = ""
     content: str = ""
-    finish: Literal["stop", "length"] | None = None
+    finish: Literal["stop", "length", "tool_calls"] | None = None
+    calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[Logprob, ...] = ()
 
 
 @dataclass(slots=True)
@@ -55,16 +57,19 @@ class Renderer:
         self._queue: deque[Block | str] = deque()
         self._blocks: dict[str, Block] = {}
         self._tags = WithoutTags()
+        self._thinking = Thinking(opened=False)
+        self._thinks = False
 
     def __call__(self, event: Event) -> Iterator[Piece]:
         match event:
-            case Started(judged=judging):
-                self._judging = judging
+            case Started(judged=judging, thinks=thinks):
+                self._judging, self._thinks = judging, thinks
+                self._thinking = Thinking(thinks)
             case Opened(id):
                 self._blocks[id] = Block(id)
                 self._queue.append(self._blocks[id])
-            case Token(id, text, answer=True):
-                yield from self._answer(text, id)
+            case Token(answer=True):
+                yield from self._answer(event)
             case Token(id, text) if self._telling:
                 self._blocks[id].waiting.append(text)
             case Closed(candidate):
@@ -142,38 +147,101 @@ class Renderer:
         self._answering = True
         self._blocks = {id: Block(id) for id in self._blocks}
 
-    def _answer(self, text: str, id: str) -> Iterator[Piece]:
-        """The answer while it grows."""
+    def _answer(self, token: Token) -> Iterator[Piece]:
+        """The answer while it grows; the model's own thinking before it goes where reasoning goes."""
         if not self._answering:
-            self._queue.remove(self._blocks[id])
+            self._queue.remove(self._blocks[token.id])
             yield from self._close_reasoning()
-        if text:
-            yield Piece(content=text)
+            if self.format == "think" and self._thinks:
+                yield Piece(content="<think>\n")
+        thought, text = ("", token.text) if self.format == "think" else self._thinking(token.text)
+        if thought and self.format == "fields":
+            yield Piece(reasoning=thought)
+        if text or token.calls or (token.logprobs and not thought):
+            yield Piece(content=text, calls=token.calls, logprobs=token.logprobs)
 
     def _finish(self, candidate: Candidate) -> Iterator[Piece]:
-        if not self._answering:
+        if self._answering:
+            if rest := self._thinking.rest():
+                yield Piece(content=rest)
+        else:
             yield from self._close_reasoning()
-            if text := said(candidate.text) if self._blocks.get(candidate.id) else candidate.text:
-                yield Piece(content=text)
-        yield Piece(finish="stop" if candidate.finish == "stop" else "length")
+            text = dropped(spoken(candidate)) if candidate.steps else ""
+            if text or candidate.calls:
+                yield Piece(content=text, calls=candidate.calls, logprobs=answering(candidate))
+        if candidate.finish != "stop":
+            yield Piece(finish="length")
+        else:
+            yield Piece(finish="tool_calls" if candidate.calls else "stop")
+
+
+def answering(candidate: Candidate) -> tuple[Logprob, ...]:
+    """The log-probabilities of the tokens that answer: those after the model's own thinking."""
+    return tuple(token for step in candidate.steps for token in step.logprobs)[candidate.thought :]
+
+
+class Thinking:
+    """Tells a model's own thinking from its answer, in a stream of text that may begin inside a `<think>`."""
+
+    def __init__(self, opened: bool) -> None:
+        self._inside: bool | None = True if opened else None
+        self._held = ""
+        self._fresh = False
+
+    def __call__(self, text: str) -> tuple[str, str]:
+        """What of the text so far belongs to the thinking, and what to the answer."""
+        text, self._held = self._held + text, ""
+        if self._inside is None:
+            begun = text.lstrip()
+            if "<think>".startswith(begun):
+                self._held = text
+                return "", ""
+            self._inside = begun.startswith("<think>")
+            text = begun.removeprefix("<think>") if self._inside else text
+        if not self._inside:
+            return "", self._answer(text)
+        thought, closed, answer = text.partition("</think>")
+        if closed:
+            self._inside, self._fresh = False, True
+            return thought, self._answer(answer)
+        held = max((len(part) for part in beginnings("</think>") if text.endswith(part)), default=0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held], ""
+
+    def _answer(self, text: str) -> str:
+        """Text of the answer, without the blank that sets it off from the thinking."""
+        text = text.lstrip() if self._fresh else text
+        self._fresh = self._fresh and not text
+        return text
+
+    def rest(self) -> str:
+        """What was held back before it could be told to begin a `<think>`."""
+        return self._held if self._inside is None else ""
 
 
 class WithoutTags:
     """Drops think tags from a stream of text, also those that arrive in parts or that a dropped one leaves behind."""
 
     def __init__(self) -> None:
-        self._held = ""
+        self._held = self._sent = ""
 
     def __call__(self, text: str) -> str:
         text = dropped(self._held + text)
         held = max((len(part) for tag in TAGS for part in beginnings(tag) if text.endswith(part)), default=0)
         self._held = text[len(text) - held :]
-        return text[: len(text) - held]
+        return self._apart(text[: len(text) - held])
 
     def rest(self) -> str:
         """What was held back because it might have become a tag."""
         rest, self._held = self._held, ""
-        return rest
+        return self._apart(rest)
+
+    def _apart(self, text: str) -> str:
+        """The text, kept from making up a tag with what went before it."""
+        if any(tag in self._sent + text for tag in TAGS):
+            text = f" {text}"
+        self._sent = (self._sent + text)[-max(map(len, TAGS)) :]
+        return text
 
 
 def beginnings(tag: str) -> list[str]:
@@ -187,11 +255,6 @@ def dropped(text: str) -> str:
         for tag in TAGS:
             text = text.replace(tag, "")
     return text
-
-
-def said(text: str) -> str:
-    """What a response says after the model's own thinking."""
-    return dropped(text.rpartition("</think>")[2]).lstrip()
 
 
 def outcome(candidate: Candidate | None) -> str:

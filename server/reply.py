@@ -1,7 +1,7 @@
 """Pieces and events as OpenAI writes them: chunks of a stream, or one whole reply."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -12,7 +12,9 @@ from server.render import Piece, Renderer
 from server.resolve import Plan
 from server.trace import Recorder, told
 from strategies.events import Answered, Closed, Event, Note, Scored, Token
+from strategies.growth import joined
 from strategies.meter import Meter
+from strategies.types import Logprob, ToolCall
 
 DONE = b"data: [DONE]\n\n"
 
@@ -82,11 +84,20 @@ class Reply:
 
     def whole(self, pieces: list[tuple[int, Piece]]) -> dict[str, Any]:
         """The reply as one body: the fold of its pieces."""
-        choices = [
-            folded(index, [piece for at, piece in pieces if at == index]) for index in range(len(self.plan.roots))
-        ]
+        indices = range(len(self.plan.roots))
+        choices = [self._folded(index, [piece for at, piece in pieces if at == index]) for index in indices]
         body = self._head("chat.completion") | {"choices": choices, "usage": self._usage()}
         return body | {"ponder": self._trace()} if self.plan.trace else body
+
+    def _folded(self, index: int, pieces: list[Piece]) -> dict[str, Any]:
+        """One choice of a whole reply."""
+        tokens = [token for piece in pieces for token in piece.logprobs]
+        logprobs = self._logprobs(tokens)
+        finish = next((piece.finish for piece in pieces if piece.finish), "length")
+        return {"index": index, "message": message_of(pieces), "logprobs": logprobs, "finish_reason": finish}
+
+    def _logprobs(self, tokens: Sequence[Logprob]) -> dict[str, Any] | None:
+        return None if self.plan.logprobs is None else told_logprobs(tokens, self.plan.logprobs)
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.plan.model}
@@ -100,7 +111,10 @@ class Reply:
             delta["content"] = piece.content
         if piece.reasoning:
             delta |= {"reasoning": piece.reasoning, "reasoning_content": piece.reasoning}
-        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": piece.finish}
+        if piece.calls:
+            delta["tool_calls"] = [call_delta(call) for call in piece.calls]
+        logprobs = self._logprobs(piece.logprobs) if piece.logprobs else None
+        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": piece.finish}
         return self._head("chat.completion.chunk") | {"choices": [choice]}
 
     def _usage(self) -> dict[str, Any]:
@@ -119,10 +133,43 @@ class Reply:
         return trace.model_dump(exclude_none=False)
 
 
-def folded(index: int, pieces: list[Piece]) -> dict[str, Any]:
-    """One choice of a whole reply."""
-    message: dict[str, Any] = {"role": "assistant", "content": "".join(p.content for p in pieces), "refusal": None}
-    if reasoning := "".join(p.reasoning for p in pieces):
+def message_of(pieces: list[Piece]) -> dict[str, Any]:
+    """The message that pieces add up to."""
+    content = "".join(piece.content for piece in pieces)
+    calls: dict[int, ToolCall] = {}
+    for part in (part for piece in pieces for part in piece.calls):
+        calls[part.index] = joined(calls.get(part.index), part)
+    message: dict[str, Any] = {"role": "assistant", "content": content or (None if calls else ""), "refusal": None}
+    if reasoning := "".join(piece.reasoning for piece in pieces):
         message |= {"reasoning": reasoning, "reasoning_content": reasoning}
-    finish = next((p.finish for p in pieces if p.finish), "length")
-    return {"index": index, "message": message, "logprobs": None, "finish_reason": finish}
+    if calls:
+        message["tool_calls"] = [call_of(calls[index]) for index in sorted(calls)]
+    return message
+
+
+def call_of(call: ToolCall) -> dict[str, Any]:
+    """A tool call as a whole reply has it."""
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def call_delta(part: ToolCall) -> dict[str, Any]:
+    """A tool call, or a part of it, as a stream has it: id, type and name come with its first part."""
+    function = {"name": part.name, "arguments": part.arguments} if part.name else {"arguments": part.arguments}
+    first = {"id": part.id, "type": "function"} if part.id else {}
+    return {"index": part.index, **first, "function": function}
+
+
+def told_logprobs(tokens: Sequence[Logprob], most: int) -> dict[str, Any]:
+    """Log-probabilities as OpenAI writes them, `most` alternatives a token."""
+    return {"content": [scored(token, most) for token in tokens], "refusal": None}
+
+
+def scored(token: Logprob, most: int) -> dict[str, Any]:
+    """One token with its likeliest alternatives."""
+    likeliest = sorted(token.top.items(), key=lambda one: -one[1])[:most]
+    return entry(token.token, token.logprob) | {"top_logprobs": [entry(text, p) for text, p in likeliest]}
+
+
+def entry(token: str, logprob: float) -> dict[str, Any]:
+    """One token and its log-probability; OpenAI's floor is -9999."""
+    return {"token": token, "logprob": max(logprob, -9999.0), "bytes": list(token.encode())}

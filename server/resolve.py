@@ -7,14 +7,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from server.errors import ApiError, from_validation, refused
-from server.schema import HARMLESS, PASSED_ON, REFUSED, WITHOUT_EFFECT, ChatMessage, ChatRequest
+from server.fields import FIELDS, of_kind, tolerated
+from server.schema import ChatMessage, ChatRequest, JsonFormat, SchemaFormat
 from server.settings import Effort, Format, Limits, Settings
 from server.trace import PlanTrace
 from strategies.base import Judged, Strategy
 from strategies.prompts import instruct
 from strategies.protocols import Verifier
 from strategies.registry import Registry
-from strategies.types import Budget, Candidate, Message, Prompt, Sampling
+from strategies.types import Budget, Candidate, Form, Message, Prompt, Sampling
 
 Spec = str | dict[str, Any]
 
@@ -33,6 +34,7 @@ class Plan:
     format: Format
     stream: bool
     include_usage: bool
+    logprobs: int | None
     trace: bool
     full_trace: bool
     described: PlanTrace
@@ -55,7 +57,7 @@ def resolve(request: ChatRequest, settings: Settings, registry: Registry, models
         sampling = replace(sampling, logprobs=0)
     budget = budget_of(request, effort, settings.limits)
     format = format_of(request, settings)
-    prompt = Prompt(instruct([message_of(message) for message in request.messages], strategy.prompt))
+    prompt = prompt_of(request, strategy)
     return Plan(
         model=request.model,
         engine_model=engine_model,
@@ -67,6 +69,7 @@ def resolve(request: ChatRequest, settings: Settings, registry: Registry, models
         format=format,
         stream=bool(request.stream),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
+        logprobs=(request.top_logprobs or 0) if request.logprobs else None,
         trace=bool(request.return_trace),
         full_trace=request.return_trace == "full",
         described=described(engine_model, strategy, verifier_name, sampling, budget, format),
@@ -76,16 +79,21 @@ def resolve(request: ChatRequest, settings: Settings, registry: Registry, models
 def refuse_unknown(request: ChatRequest, limits: Limits) -> None:
     """Refuse, by name, what has no effect here but is meant to have one."""
     for name, value in (request.model_extra or {}).items():
-        if name in WITHOUT_EFFECT and not (name == "store" and value):
+        if tolerated(name, value):
             continue
-        if value is None or value in HARMLESS.get(name, ()):
-            continue
-        if name in REFUSED or name in WITHOUT_EFFECT:
+        if name in FIELDS:
             raise refused(f"{name} is not supported", name, "unsupported_parameter")
         if limits.unknown_fields == "refuse":
             raise refused(f"unknown parameter: {name}", name, "unknown_parameter")
     if request.stream_options and not request.stream:
         raise refused("stream_options goes with stream: true", "stream_options")
+    if request.top_logprobs is not None and not request.logprobs:
+        raise refused("top_logprobs goes with logprobs: true", "top_logprobs")
+    if request.tool_choice not in (None, "none", "auto") and not request.tools:
+        raise refused("tool_choice goes with tools", "tool_choice")
+    for name in request.chat_template_kwargs or {}:
+        if name not in limits.template_arguments:
+            raise refused(f"chat_template_kwargs.{name} is not allowed", f"chat_template_kwargs.{name}")
 
 
 def model_and_alias(name: str, models: Mapping[str, Any]) -> tuple[str, str | None]:
@@ -174,16 +182,16 @@ def check_width(strategy: Strategy, choices: int, limits: Limits) -> None:
 def sampling_of(request: ChatRequest) -> Sampling:
     """How the caller wants samples drawn."""
     stop = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
-    extra = {name: getattr(request, name) for name in PASSED_ON if getattr(request, name) is not None}
-    unknown = {*(request.model_extra or {})} - {*WITHOUT_EFFECT, *REFUSED}
-    extra |= {name: (request.model_extra or {})[name] for name in unknown}
+    extra = {name: getattr(request, name) for name in of_kind("passed on") if getattr(request, name) is not None}
+    extra |= {name: value for name, value in (request.model_extra or {}).items() if name not in FIELDS}
     return Sampling(
         max_tokens=request.max_completion_tokens or request.max_tokens,
         temperature=request.temperature,
         top_p=request.top_p,
         seed=request.seed,
         stop=tuple(text for text in stop if text),
-        extra=extra,
+        logprobs=(request.top_logprobs or 0) if request.logprobs else None,
+        extra=extra | structure_of(request) | tool_use_of(request),
     )
 
 
@@ -202,10 +210,61 @@ def budget_of(request: ChatRequest, effort: Effort | None, limits: Limits) -> Bu
 
 
 def format_of(request: ChatRequest, settings: Settings) -> Format:
-    """Where the reasoning goes."""
+    """Where the reasoning goes; never into the content of what has a form of its own."""
+    bound = bound_by(request)
+    if bound and request.reasoning_format == "think":
+        raise refused(f"with {bound} the reasoning cannot stand in the content; use fields", "reasoning_format")
     if request.reasoning_format:
         return request.reasoning_format
-    return "none" if request.reasoning and request.reasoning.exclude else settings.defaults.format
+    if request.include_reasoning is False or (request.reasoning and request.reasoning.exclude):
+        return "none"
+    return "fields" if bound and settings.defaults.format == "think" else settings.defaults.format
+
+
+def bound_by(request: ChatRequest) -> str | None:
+    """The parameter that gives the reply a form of its own."""
+    if request.tools and request.tool_choice != "none":
+        return "tools"
+    if isinstance(request.response_format, JsonFormat | SchemaFormat):
+        return "response_format"
+    return "structured_outputs" if request.structured_outputs else None
+
+
+def structure_of(request: ChatRequest) -> dict[str, Any]:
+    """The grammar that binds the reply, as vLLM takes it."""
+    match request.response_format:
+        case JsonFormat():
+            return {"structured_outputs": {"json_object": True}}
+        case SchemaFormat(json_schema=wanted):
+            return {"structured_outputs": {"json": wanted.schema_}}
+    if request.structured_outputs:
+        return {"structured_outputs": request.structured_outputs.model_dump(by_alias=True, exclude_none=True)}
+    return {}
+
+
+def tool_use_of(request: ChatRequest) -> dict[str, Any]:
+    """How the tools are to be used; they themselves are a part of the prompt."""
+    if not request.tools:
+        return {}
+    wishes = request.model_dump(include={"tool_choice", "parallel_tool_calls"}, exclude_none=True)
+    return wishes
+
+
+def prompt_of(request: ChatRequest, strategy: Strategy) -> Prompt:
+    """The conversation to render. A reply with a form of its own is asked for no other, unless the caller says so."""
+    bound = bound_by(request)
+    if bound and not strategy.whole:
+        raise refused(f"{strategy.name} cannot be used with {bound}", bound, "unsupported_parameter")
+    words = "none" if bound and "prompt" not in strategy.model_fields_set else strategy.prompt
+    form: Form = "text"
+    if bound in ("response_format", "structured_outputs"):
+        form = "whole" if request.structured_outputs and request.structured_outputs.choice else "json"
+    return Prompt(
+        instruct([message_of(message) for message in request.messages], words),
+        form=form,
+        tools=tuple(tool.model_dump(exclude_none=True) for tool in request.tools or ()),
+        template=request.chat_template_kwargs or {},
+    )
 
 
 def message_of(message: ChatMessage) -> Message:
@@ -224,7 +283,8 @@ def without_thinking(content: Any) -> Any:
         case str():
             return content.rpartition("</think>")[2].lstrip() if "</think>" in content else content
         case list():
-            return [{**part, "text": without_thinking(part["text"])} for part in content]
+            texts = [part for part in content if part["type"] == "text"]
+            return [{**part, "text": without_thinking(part["text"])} for part in texts]
     return content
 
 

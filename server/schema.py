@@ -1,4 +1,4 @@
-"""The chat request and reply as they stand on the wire, and the fate of every field of a request."""
+"""The chat request and reply as they stand on the wire."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,55 +8,6 @@ from server.settings import BudgetSpec, EffortName, Format
 from server.trace import Trace
 
 Role = Literal["developer", "system", "user", "assistant", "tool"]
-
-PASSED_ON = (
-    "presence_penalty",
-    "frequency_penalty",
-    "logit_bias",
-    "top_k",
-    "min_p",
-    "repetition_penalty",
-    "min_tokens",
-    "ignore_eos",
-    "skip_special_tokens",
-)
-"""Fields that the engine gets as they are."""
-WITHOUT_EFFECT = (
-    "user",
-    "metadata",
-    "service_tier",
-    "store",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "safety_identifier",
-    "parallel_tool_calls",
-    "verbosity",
-)
-"""Fields that are taken and change nothing; `store: true` is refused, for nothing is stored."""
-REFUSED = (
-    "audio",
-    "function_call",
-    "functions",
-    "logprobs",
-    "modalities",
-    "moderation",
-    "prediction",
-    "prompt_cache_options",
-    "response_format",
-    "tool_choice",
-    "tools",
-    "top_logprobs",
-    "web_search_options",
-)
-"""Fields of OpenAI's that are refused by name, unless they say what holds anyway (`HARMLESS`)."""
-HARMLESS: dict[str, tuple[Any, ...]] = {
-    "logprobs": (False,),
-    "modalities": (["text"],),
-    "response_format": ({"type": "text"},),
-    "tool_choice": ("none",),
-    "tools": ([],),
-    "top_logprobs": (0,),
-}
 
 
 class Strict(BaseModel):
@@ -70,17 +21,75 @@ class TextPart(Strict):
     text: str
 
 
+class ImageUrl(Strict):
+    url: str = Field(pattern="^data:", description="a data: URL; nothing is fetched")
+    detail: Literal["auto", "low", "high"] | None = None
+
+
+class ImagePart(Strict):
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+class RefusalPart(Strict):
+    type: Literal["refusal"]
+    refusal: str
+
+
 class ChatMessage(Strict):
     """One message; what else it carries goes to the model's chat template."""
 
     model_config = ConfigDict(extra="allow")
     role: Role
-    content: str | list[TextPart] | None = None
+    content: str | list[Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type")]] | None = None
 
 
 class StreamOptions(Strict):
     include_usage: bool = False
     include_obfuscation: bool = False
+
+
+class Function(Strict):
+    model_config = ConfigDict(extra="allow")
+    name: str = Field(min_length=1, max_length=64)
+
+
+class Tool(Strict):
+    type: Literal["function"]
+    function: Function
+
+
+class NamedTool(Strict):
+    type: Literal["function"]
+    function: Function
+
+
+class JsonSchema(Strict):
+    model_config = ConfigDict(populate_by_name=True)
+    name: str
+    description: str | None = None
+    schema_: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+
+
+class TextFormat(Strict):
+    type: Literal["text"]
+
+
+class JsonFormat(Strict):
+    type: Literal["json_object"]
+
+
+class SchemaFormat(Strict):
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
+
+
+class Structured(Strict):
+    """vLLM's way to bind a reply; regular expressions and grammars are not taken from callers."""
+
+    json_: dict[str, Any] | str | None = Field(None, alias="json")
+    choice: Annotated[list[str], Field(min_length=1)] | None = None
 
 
 class Reasoning(Strict):
@@ -107,6 +116,15 @@ class ChatRequest(Strict):
     n: int | None = Field(None, ge=1, le=128, description="independent runs that share one budget")
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
     seed: int | None = Field(None, ge=-(2**62), lt=2**62)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    tools: Annotated[list[Tool], Field(max_length=128)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: Annotated[TextFormat | JsonFormat | SchemaFormat, Field(discriminator="type")] | None = None
+    structured_outputs: Structured | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+    include_reasoning: bool | None = None
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     logit_bias: dict[str, float] | None = None
@@ -116,6 +134,9 @@ class ChatRequest(Strict):
     min_tokens: int | None = Field(None, ge=0)
     ignore_eos: bool | None = None
     skip_special_tokens: bool | None = None
+    stop_token_ids: list[int] | None = None
+    bad_words: list[str] | None = None
+    allowed_token_ids: list[int] | None = None
     reasoning_strategy: str | dict[str, Any] | None = Field(
         None, description="a strategy's name, or an object of its name and settings (see /v1/strategies)"
     )
@@ -147,19 +168,31 @@ class CompletionUsage(Wire):
     completion_tokens_details: TokensDetails
 
 
+class CalledFunction(Wire):
+    name: str
+    arguments: str
+
+
+class CalledTool(Wire):
+    id: str
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
 class ReplyMessage(Wire):
     role: Literal["assistant"] = "assistant"
     content: str | None
     refusal: None = None
     reasoning: str | None = Field(None, description="with reasoning_format: fields; equal to reasoning_content")
     reasoning_content: str | None = None
+    tool_calls: list[CalledTool] | None = None
 
 
 class ReplyChoice(Wire):
     index: int
     message: ReplyMessage
-    finish_reason: Literal["stop", "length"]
-    logprobs: None = None
+    finish_reason: Literal["stop", "length", "tool_calls"]
+    logprobs: dict[str, Any] | None = None
 
 
 class ChatCompletion(Wire):

@@ -59,6 +59,9 @@ class Limits(Part):
     seconds: float = Field(600.0, gt=0, description="wall time of one request")
     body_bytes: int = Field(8 << 20, ge=1)
     unknown_fields: Literal["refuse", "pass_on"] = "refuse"
+    template_arguments: tuple[str, ...] = Field(
+        ("enable_thinking", "thinking"), description="what requests may pass to chat templates"
+    )
 
 
 class BudgetSpec(BaseModel):

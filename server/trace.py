@@ -156,8 +156,8 @@ class Recorder:
 
     @property
     def answer_tokens(self) -> int:
-        """Tokens of the chosen candidates."""
-        return sum(event.candidate.tokens for event in self.answered.values())
+        """Tokens of the chosen candidates, their own thinking left out."""
+        return sum(event.candidate.tokens - event.candidate.thought for event in self.answered.values())
 
     def trace(self, plan: PlanTrace, spent: Spent, cut: Limit | None, seconds: float) -> Trace:
         """The whole of it."""
@@ -213,7 +213,7 @@ class Recorder:
                 text=step.text,
                 token_ids=list(step.ids),
                 score=end.score.newest if end and end.score else None,
-                logprobs=list(step.logprobs),
+                logprobs=[token.logprob for token in step.logprobs],
             )
             for step, end in zip(candidate.steps, ends, strict=True)
         ]

@@ -1,7 +1,9 @@
 """Reading the final answer out of a response, and telling when two answers are the same. Linear scans only."""
 
+import json
 import re
 from fractions import Fraction
+from typing import Any
 
 from strategies.types import Candidate
 
@@ -9,6 +11,8 @@ LONGEST = 4096
 """Characters of the longest answer that may vote, and of a text's end that is searched for a number."""
 DIGITS = 60
 """Characters of the longest text that is read as a number."""
+JSON = 1 << 16
+"""Characters of the longest JSON text that may vote."""
 BOXES = 8
 """How many `\\boxed{` are tried from the end before there is none."""
 
@@ -20,23 +24,63 @@ DRESSING = ("$", "€", "£", "\\$", "\\(", "\\)", "\\[", "\\]", "**", "\\!", "\
 def answer_of(candidate: Candidate) -> str | None:
     """What the candidate answers, as it votes: canonical, None where it has to abstain.
 
-    A path that the model did not end itself votes only with a closed tag or box: its last number may be anything.
+    A tool call answers by its name and arguments, a JSON document by its value. A path that the model did not end
+    itself votes only with a closed tag or box: its last number may be anything.
     """
-    found = final_answer(candidate.text, whole=candidate.finish == "stop")
+    ended = candidate.finish == "stop"
+    if candidate.calls:
+        return json_key([[call.name, parsed(call.arguments)] for call in candidate.calls]) if ended else None
+    said = spoken(candidate)
+    if candidate.prompt.form == "json":
+        return json_key(parsed(said)) if ended else None
+    if candidate.prompt.form == "whole":
+        return canonical(said) if ended and said else None
+    found = final_answer(said, whole=ended)
     return canonical(found) if found else None
 
 
-def final_answer(text: str, *, whole: bool = True) -> str | None:
-    """The last `<answer>…</answer>`, else the last `\\boxed{…}`, else, of a `whole` text, the last number.
+def valid(candidate: Candidate) -> bool:
+    """Whether it is what was asked for, as far as its form tells: a call with readable arguments, a JSON document."""
+    return answer_of(candidate) is not None if candidate.calls or candidate.prompt.form == "json" else True
 
-    Only what follows the model's own `</think>` counts, where there is one.
-    """
-    said = text.rpartition("</think>")[2]
-    found = tagged(said) or boxed(said)
+
+def spoken(candidate: Candidate) -> str:
+    """What the candidate says after the model's own thinking; nothing while that goes on."""
+    text = candidate.text
+    if "</think>" in text:
+        return text.rpartition("</think>")[2].lstrip()
+    return "" if candidate.prompt.thinks or text.lstrip().startswith("<think>") else text
+
+
+def final_answer(text: str, *, whole: bool = True) -> str | None:
+    """The last `<answer>…</answer>`, else the last `\\boxed{…}`, else, of a `whole` text, the last number."""
+    found = tagged(text) or boxed(text)
     if found is None and whole:
-        numbers = NUMBER.findall(said[-LONGEST:])
+        numbers = NUMBER.findall(text[-LONGEST:])
         found = numbers[-1] if numbers else None
     return found if found and len(found) <= LONGEST else None
+
+
+UNREADABLE = object()
+"""What is not JSON, or too large a piece of it."""
+
+
+def parsed(text: str) -> Any:
+    """The value of a JSON text, UNREADABLE where it is none."""
+    if len(text) > JSON:
+        return UNREADABLE
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return UNREADABLE
+
+
+def json_key(value: Any) -> str | None:
+    """Equal for equal values; None where one of them cannot be read."""
+    try:
+        return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 def tagged(text: str) -> str | None:

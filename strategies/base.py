@@ -23,6 +23,8 @@ class Strategy(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     many: ClassVar[bool] = True
     """Whether it draws several samples, which need a temperature to differ."""
+    whole: ClassVar[bool] = True
+    """Whether its answers are sampled in one piece, as a tool call or a JSON document has to be."""
     name: str
     prompt: PromptName = Field("zero_shot", description="what to tell the model about thinking and the answer's form")
     temperature: float | None = Field(None, gt=0, le=2, description="takes the place of the request's temperature")
@@ -76,7 +78,7 @@ async def execute(
 
     Nothing found gives the empty root, finished as "cut". Raises BackendError where all there was to find was lost.
     """
-    observe(Started(root.id, strategy.name, isinstance(strategy, Judged)))
+    observe(Started(root.id, strategy.name, isinstance(strategy, Judged), root.prompt.thinks))
     with meter.cutting() as scope:
         run = Run(
             backend,

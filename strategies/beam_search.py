@@ -1,7 +1,7 @@
 """Beam search over steps, guided by a process verifier (Snell et al. 2024, arXiv:2408.03314)."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ class BeamSearch(Judged):
     The first wave grows beams * width steps from the question. A finished path keeps its place and is not replaced.
     """
 
+    whole: ClassVar[bool] = False
     name: Literal["beam_search"] = "beam_search"
     beams: int = Field(4, ge=1, description="paths to keep")
     width: int = Field(4, ge=1, description="next steps to try for each path")

@@ -3,16 +3,20 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from strategies.types import Candidate, Limit, Spent
+from strategies.types import Candidate, Limit, Logprob, Spent, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A run began at the candidate `id`; `judged` tells whether its candidates will be scored."""
+    """A run began at the candidate `id`; `judged` tells whether its candidates will be scored.
+
+    `thinks`: its samples begin inside a `<think>` that the chat template opened.
+    """
 
     id: str
     strategy: str
     judged: bool = False
+    thinks: bool = False
     kind: Literal["started"] = "started"
 
 
@@ -33,6 +37,8 @@ class Token:
     text: str
     tokens: int = 1
     answer: bool = False
+    calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[Logprob, ...] = ()
     kind: Literal["token"] = "token"
 
 

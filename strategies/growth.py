@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
-from strategies.types import Call, Candidate, Chunk, Finish, Sampling, Step
+from strategies.types import Call, Candidate, Chunk, Finish, Logprob, Sampling, Step, ToolCall
+
+SPAN = 16
+"""Chunks in which a think tag may lie; it has 8 characters."""
 
 
 class Growth:
@@ -22,7 +25,10 @@ class Growth:
         self.watched = self.hungry = False
         self._texts: list[str] = []
         self._ids: list[int] = []
-        self._logprobs: list[float] = []
+        self._logprobs: list[Logprob] = []
+        self._calls: dict[int, ToolCall] = {}
+        self._thought = 0
+        self._thinks: bool | None = False if child.steps else (True if child.prompt.thinks else None)
 
     @property
     def wanted(self) -> int:
@@ -32,15 +38,37 @@ class Growth:
     def add(self, chunk: Chunk) -> None:
         self._texts.append(chunk.text)
         self._ids.extend(chunk.ids)
-        self._logprobs.extend(token.logprob for token in chunk.logprobs)
+        self._logprobs.extend(chunk.logprobs)
         self.tokens += chunk.tokens
+        self._think(chunk)
+        for part in chunk.calls:
+            self._calls[part.index] = joined(self._calls.get(part.index), part)
         if chunk.finish:
             self.hungry = chunk.finish == "cut"
 
+    def _think(self, chunk: Chunk) -> None:
+        """Count the tokens of the model's own thinking; of the chunk that ends it, the share that its text has."""
+        said = "".join(self._texts[-SPAN:])
+        if self._thinks is None:
+            begun = said.lstrip()
+            if "<think>".startswith(begun):
+                return
+            self._thinks = begun.startswith("<think>")
+            self._thought = self.tokens - chunk.tokens if self._thinks else 0
+        if not self._thinks:
+            return
+        _, closed, answer = said.partition("</think>")
+        inside = max(0, len(chunk.text) - len(answer)) / len(chunk.text) if closed and chunk.text else 1.0
+        self._thought += round(chunk.tokens * inside)
+        self._thinks = not closed
+
     def path(self) -> tuple[Step, ...]:
         """The parent's steps and, once there is something of it, this one."""
-        step = Step("".join(self._texts), tuple(self._ids), self.tokens, tuple(self._logprobs))
-        return (*self.child.steps, step) if self.tokens or step.text else self.child.steps
+        if not self.tokens:
+            return self.child.steps
+        calls = tuple(self._calls[index] for index in sorted(self._calls))
+        ids, logprobs = tuple(self._ids), tuple(self._logprobs)
+        return (*self.child.steps, Step("".join(self._texts), ids, self.tokens, logprobs, calls, self._thought))
 
     def close(self, finish: Finish) -> Candidate:
         """The grown candidate. What its tokens end is a step where the path has room for another, else the path."""
@@ -49,6 +77,13 @@ class Growth:
             full = self.tokens >= self.room or (finish == "length" and self.sampling.step_tokens is None)
             finish = "length" if full else "step"
         return replace(self.child, steps=self.path(), finish=finish)
+
+
+def joined(call: ToolCall | None, part: ToolCall) -> ToolCall:
+    """A tool call and a further part of it."""
+    if call is None:
+        return part
+    return replace(call, name=call.name + part.name, arguments=call.arguments + part.arguments)
 
 
 def call_for(growths: Sequence[Growth]) -> Call:

@@ -157,6 +157,8 @@ class Run:
     def _bear(self, parent: Candidate, n: int, sampling: dict[str, Any]) -> list[Growth]:
         """As many children of `parent` as may start, up to `n`, announced but not grown yet."""
         wishes = replace(self._sampling, **sampling)
+        asked = [k for k in (wishes.logprobs, self._sampling.logprobs) if k is not None]
+        wishes = replace(wishes, logprobs=max(asked, default=None))
         limits = [limit for limit in (wishes.max_tokens, parent.prompt.room) if limit is not None]
         room = min(limits, default=ROOM) - parent.tokens
         n = self._meter.admit(n) if room > 0 else 0
@@ -202,7 +204,9 @@ class Run:
                 async for chunk in chunks:
                     growth = growths[chunk.index]
                     growth.add(chunk)
-                    self._observe(Token(growth.child.id, chunk.text, chunk.tokens, growth.answer))
+                    self._observe(
+                        Token(growth.child.id, chunk.text, chunk.tokens, growth.answer, chunk.calls, chunk.logprobs)
+                    )
                     if chunk.finish and not growth.hungry:
                         self._arrive(self._close(growth, chunk.finish), wave)
         except BackendError as error:

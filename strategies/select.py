@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from strategies.answers import answer_of
+from strategies.answers import answer_of, valid
 from strategies.types import Candidate
 
 Weight = Callable[[Candidate], float]
@@ -21,8 +21,9 @@ def likelihood(candidate: Candidate) -> float:
 
 
 def complete(found: Sequence[Candidate]) -> Sequence[Candidate]:
-    """Those that finished; where none did, the ends of all paths."""
-    return [c for c in found if c.finished] or leaves(found)
+    """Those that finished, best in the form that was asked for; where none did, the ends of all paths."""
+    finished = [c for c in found if c.finished]
+    return [c for c in finished if valid(c)] or finished or leaves(found)
 
 
 def leaves(found: Sequence[Candidate]) -> Sequence[Candidate]:

@@ -14,7 +14,7 @@ from strategies.events import Answered, Closed, Event, Lost, Opened, Token
 from strategies.meter import Meter
 from strategies.protocols import Backend, BackendError, Verifier
 from strategies.run import GROUP
-from strategies.types import Budget, Call, Candidate, Chunk, Finish, Prompt, Sampling, Score, TopLogprobs, Usage
+from strategies.types import Budget, Call, Candidate, Chunk, Finish, Logprob, Prompt, Sampling, Score, Usage
 
 Reply = Callable[[Call, int], str | Exception]
 """What a fake model says to a call as the continuation of a seed; an exception is raised."""
@@ -78,9 +78,9 @@ def ended(text: str, seen: Sequence[str], call: Call) -> Finish:
     return "step" if call.sampling.step and text.endswith(call.sampling.step) else "stop"
 
 
-def logprobs(piece: Sequence[str]) -> tuple[TopLogprobs, ...]:
+def logprobs(piece: Sequence[str]) -> tuple[Logprob, ...]:
     """The longer a word, the less likely."""
-    return tuple(TopLogprobs(-len(word) / 10, {word: -len(word) / 10}) for word in piece)
+    return tuple(Logprob(-len(word) / 10, {word: -len(word) / 10}) for word in piece)
 
 
 @dataclass

@@ -13,16 +13,44 @@ Finish = Literal["step", "stop", "length", "cut"]
 Limit = Literal["tokens", "seconds", "samples"]
 
 
+Form = Literal["text", "json", "whole"]
+
+
+@dataclass(frozen=True, slots=True)
+class Logprob:
+    """One sampled token: its log-probability, and those of the likeliest tokens at its place, by text."""
+
+    logprob: float
+    top: Mapping[str, float] = field(default_factory=dict)
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that the model makes, or, while it arrives, a part of the one at `index`; `arguments` is JSON text."""
+
+    index: int = 0
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A conversation and, once an engine has rendered its chat template, the token ids of it.
 
-    `room` is how many tokens the model can still write after the prompt.
+    `room` is how many tokens the model can still write after the prompt. `form` tells how a reply is to be read: as
+    text with an answer in it, as one JSON document, or as an answer from end to end. `thinks`: the template has opened
+    a `<think>` that the reply goes on with. `template` are arguments of the chat template.
     """
 
     messages: tuple[Message, ...]
     ids: tuple[int, ...] | None = None
     room: int | None = None
+    form: Form = "text"
+    tools: tuple[Mapping[str, Any], ...] = ()
+    template: Mapping[str, Any] = field(default_factory=dict)
+    thinks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +75,17 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A piece of a path: text, and the token ids it came as (none from an engine that does not tell them)."""
+    """A piece of a path: text, and the token ids it came as (none from an engine that does not tell them).
+
+    `thought` is how many of its tokens are the model's own thinking, up to its `</think>`.
+    """
 
     text: str
     ids: tuple[int, ...] = ()
     tokens: int = 0
-    logprobs: tuple[float, ...] = ()
+    logprobs: tuple[Logprob, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    thought: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +124,16 @@ class Candidate:
         return sum(step.tokens for step in self.steps)
 
     @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The tools it calls."""
+        return self.steps[-1].calls if self.steps else ()
+
+    @property
+    def thought(self) -> int:
+        """How many of its tokens are the model's own thinking."""
+        return sum(step.thought for step in self.steps)
+
+    @property
     def finished(self) -> bool:
         """Whether it will not grow any more: the model ended it, or its tokens ran out."""
         return self.finish in ("stop", "length")
@@ -98,7 +141,7 @@ class Candidate:
     @property
     def mean_logprob(self) -> float | None:
         """The mean log-probability of its tokens, where the engine told them."""
-        known = [p for step in self.steps for p in step.logprobs]
+        known = [token.logprob for step in self.steps for token in step.logprobs]
         return sum(known) / len(known) if known else None
 
     def judged(self, score: Score) -> "Candidate":
@@ -118,14 +161,6 @@ class Call:
     n: int = 1
     sampling: Sampling = field(default_factory=Sampling)
     live: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TopLogprobs:
-    """One sampled token: its log-probability, and those of the likeliest tokens at its place, by text."""
-
-    logprob: float
-    top: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +184,8 @@ class Chunk:
     ids: tuple[int, ...] = ()
     tokens: int = 0
     finish: Finish | None = None
-    logprobs: tuple[TopLogprobs, ...] = ()
+    logprobs: tuple[Logprob, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
     usage: Usage | None = None
 
 

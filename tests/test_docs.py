@@ -7,10 +7,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from openai.types.chat.completion_create_params import CompletionCreateParamsBase, CompletionCreateParamsStreaming
 
 from server.app import create_app
+from server.fields import FIELDS, markdown, of_kind
 from server.resolve import resolve
-from server.schema import HARMLESS, PASSED_ON, REFUSED, WITHOUT_EFFECT, ChatRequest
+from server.schema import ChatRequest
 from server.settings import Settings
 from strategies.registry import Registry
 
@@ -42,12 +44,19 @@ def test_the_api_page_lists_every_route_and_no_other():
     assert told == set(paths)
 
 
-def test_the_api_page_tells_the_fate_of_every_field():
-    text = API.read_text()
-    for name in (*ChatRequest.model_fields, *WITHOUT_EFFECT):
-        assert f"`{name}`" in text or f"`{name}: " in text or name in {"messages", "stream", "stream_options"}, name
-    assert set(PASSED_ON) < set(ChatRequest.model_fields)
-    assert set(HARMLESS) <= set(REFUSED)
+def test_the_api_page_shows_the_table_of_fates():
+    told = API.read_text().partition("<!-- python -m server.fields -->\n")[2]
+    assert told.startswith(markdown()), "run `python -m server.fields` and paste what it prints"
+
+
+def test_the_table_knows_every_field_of_the_official_client():
+    assert set(CompletionCreateParamsStreaming.__annotations__) | set(
+        CompletionCreateParamsBase.__annotations__
+    ) <= set(FIELDS)
+
+
+def test_a_field_is_part_of_the_request_if_it_has_an_effect():
+    assert set(ChatRequest.model_fields) == {*of_kind("honoured"), *of_kind("passed on")}
 
 
 def test_the_settings_page_is_a_valid_file_that_names_every_setting():

@@ -4,7 +4,8 @@ import aiohttp
 import anyio
 
 from server.backends.http import Upstream
-from server.backends.vllm import Model, Vllm, models
+from server.backends.vllm import Vllm, models
+from server.backends.wire import Model
 from server.settings import Engine
 from strategies.protocols import BackendError
 from strategies.tasks import together

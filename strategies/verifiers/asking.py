@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from strategies.protocols import Backend, BackendError
 from strategies.tasks import together
-from strategies.types import Call, Candidate, Prompt, Sampling, Score, TopLogprobs
+from strategies.types import Call, Candidate, Logprob, Prompt, Sampling, Score
 from strategies.verifiers.base import question
 
 SHOWN = 16_000
@@ -18,7 +18,7 @@ class Verdict:
     """What the model said, the alternatives it weighed, one entry a token, and whether it said all of it."""
 
     text: str
-    tokens: tuple[TopLogprobs, ...]
+    tokens: tuple[Logprob, ...]
     whole: bool
 
 
@@ -35,7 +35,7 @@ async def verdict(ask: Backend, prompt: Prompt, choices: list[str], *, max_token
     sampling = Sampling(temperature=0.0, logprobs=logprobs, extra={"structured_outputs": {"choice": choices}})
     call = Call(await ask.render(prompt), max_tokens, sampling=sampling, live=True)
     text = ""
-    tokens: list[TopLogprobs] = []
+    tokens: list[Logprob] = []
     whole = False
     async with ask.stream(call) as chunks:
         async for chunk in chunks:

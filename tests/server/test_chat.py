@@ -407,6 +407,8 @@ async def test_metrics_count_requests_samples_and_tokens():
 
 
 VERIFIER = "reasoning_strategy.verifier"
+FETCHED = {"type": "image_url", "image_url": {"url": "http://x/y.png"}}
+IMAGE = "messages.0.content.0.image_url.image_url.url"
 BAD = [
     ({"reasoning_strategy": "magic"}, "reasoning_strategy"),
     ({"reasoning_strategy": {"name": "best_of_n", "m": 3}}, "reasoning_strategy.m"),
@@ -441,9 +443,23 @@ BAD = [
     ({"max_tokens": "8"}, "max_tokens"),
     ({"stop": ["a"] * 5}, "stop"),
     ({"stream_options": {"include_usage": True}}, "stream_options"),
-    ({"tools": [{"type": "function"}]}, "tools"),
-    ({"response_format": {"type": "json_object"}}, "response_format"),
-    ({"logprobs": True}, "logprobs"),
+    ({"tools": [{"type": "function"}]}, "tools.0.function"),
+    ({"tool_choice": "required"}, "tool_choice"),
+    ({"response_format": {"type": "yaml"}}, "response_format"),
+    ({"response_format": {"type": "json_object"}, "reasoning_format": "think"}, "reasoning_format"),
+    ({"response_format": {"type": "json_object"}, "reasoning_strategy": "beam_search"}, "response_format"),
+    ({"structured_outputs": {"regex": "(a+)+$"}}, "structured_outputs.regex"),
+    ({"chat_template_kwargs": {"tools_in_user_message": True}}, "chat_template_kwargs.tools_in_user_message"),
+    ({"chat_template": "{{ x }}"}, "chat_template"),
+    ({"cache_salt": "x"}, "cache_salt"),
+    ({"top_logprobs": 3}, "top_logprobs"),
+    ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x/y.png"}}]}]},
+        IMAGE,
+    ),
+    ({"functions": [{"name": "f"}]}, "functions"),
+    ({"service_tier": "priority"}, "service_tier"),
     ({"store": True}, "store"),
     ({"shiny": 1}, "shiny"),
 ]

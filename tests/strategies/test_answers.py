@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from strategies import select
 from strategies.answers import answer_of, canonical, final_answer
 from strategies.prompts import PROMPTS, instruct
-from strategies.types import Candidate, Prompt, Score, Step
+from strategies.types import Candidate, Logprob, Prompt, Score, Step, ToolCall
 
 
 def said(text, finish="stop", score=None, id="0.0", logprob=None):
-    step = Step(text, tokens=1, logprobs=() if logprob is None else (logprob,))
+    step = Step(text, tokens=1, logprobs=() if logprob is None else (Logprob(logprob),))
     return Candidate(Prompt(()), id, (step,), finish, None if score is None else Score(score))
 
 
@@ -30,8 +30,6 @@ def said(text, finish="stop", score=None, id="0.0", logprob=None):
         ("it is -5", "-5"),
         ("</answer> nothing", None),
         ("no number here", None),
-        ("<think>is it 3?</think> 4", "4"),
-        ("<think>is it 3?</think> unsure", None),
         ("<answer></answer>", None),
         ("<answer>72</answer></answer>", "72"),
     ],
@@ -165,3 +163,52 @@ def test_a_prompt_is_added_to_content_parts_as_a_part():
 
 def test_every_prompt_tells_the_answer_format():
     assert all("<answer>" in words for words in PROMPTS.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "opened", "answer"),
+    [
+        ("<think>is it 3?</think> 4", False, "4"),
+        ("<think>is it 3?</think> unsure", False, None),
+        ("is it 3?</think> 4", True, "4"),
+        ("is it <answer>3</answer>", True, None),
+        ("<think>is it <answer>3</answer>", False, None),
+    ],
+)
+def test_only_what_follows_the_models_own_thinking_votes(text, opened, answer):
+    assert answer_of(Candidate(Prompt((), thinks=opened), "0.0", (Step(text, tokens=1),), "stop")) == answer
+
+
+def calling(arguments, name="add", finish="stop"):
+    return Candidate(Prompt(()), "0.0", (Step("", tokens=1, calls=(ToolCall(0, "x", name, arguments),)),), finish)
+
+
+def test_tool_calls_vote_by_name_and_arguments():
+    assert answer_of(calling('{"a": 1, "b": 2}')) == answer_of(calling('{"b":2,"a":1}'))
+    assert answer_of(calling('{"a": 1}')) != answer_of(calling('{"a": 2}'))
+    assert answer_of(calling("{}")) != answer_of(calling("{}", name="sub"))
+
+
+@pytest.mark.parametrize("arguments", ['{"a": ', "NaN", "[" * 100_000, '"' + "x" * 100_000 + '"'])
+def test_a_call_that_cannot_be_read_abstains_and_is_not_chosen(arguments):
+    broken, good = calling(arguments), calling("{}")
+    assert answer_of(broken) is None
+    assert answer_of(calling("{}", finish="length")) is None
+    assert select.majority([broken, broken, good]) is good
+    assert select.best(select.complete([broken.judged(Score(1.0)), good.judged(Score(0.1))])).calls == good.calls
+
+
+def test_json_documents_vote_by_value():
+    def document(text, finish="stop"):
+        return Candidate(Prompt((), form="json"), "0.0", (Step(text, tokens=1),), finish)
+
+    found = [document('{"a": 1}'), document('{ "a":1 }'), document('{"a": 2}'), document('{"a": 3', "length")]
+    assert select.tally(found) == {'{"a": 1}': 2, '{"a": 2}': 1}
+    assert select.majority(found) is found[0]
+
+
+def test_a_choice_votes_as_a_whole():
+    found = [
+        Candidate(Prompt((), form="whole"), "0.0", (Step(text, tokens=1),), "stop") for text in ("7 am", "7 pm", "7 am")
+    ]
+    assert select.tally(found) == {"7 am": 2, "7 pm": 1}
