@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from server.backends.vllm import Model
+from server.backends.wire import Model
 
 
 class ModelCard(BaseModel):

@@ -57,7 +57,7 @@ Prompt = Annotated[
 Stop = Annotated[Annotated[str, Tag("[text]")] | Annotated[list[str], Field(max_length=4), Tag("[texts]")], KIND]
 
 
-class Structured(Strict):
+class TextStructure(Strict):
     """How vLLM limits what may be said: `regex`, `grammar` and `structural_tag` can cost it dearly, and do not pass."""
 
     json_: dict[str, Any] | str | None = Field(None, alias="json")
@@ -65,7 +65,7 @@ class Structured(Strict):
     json_object: bool | None = None
 
 
-class SchemaFormat(Strict):
+class TextSchema(Strict):
     """A JSON schema, by name."""
 
     name: str
@@ -76,7 +76,7 @@ class SchemaFormat(Strict):
 
 class ResponseFormat(Strict):
     type: Literal["text", "json_object", "json_schema"]
-    json_schema: SchemaFormat | None = None
+    json_schema: TextSchema | None = None
 
 
 class ToEngine(Strict):
@@ -124,7 +124,7 @@ class CompletionRequest(ToEngine):
     return_token_ids: bool | None = None
     return_tokens_as_token_ids: bool | None = None
     response_format: ResponseFormat | None = None
-    structured_outputs: Structured | None = None
+    structured_outputs: TextStructure | None = None
 
     @property
     def sequences(self) -> int:

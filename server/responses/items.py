@@ -41,6 +41,14 @@ class InputText(Said):
     text: str
 
 
+class InputImage(Said):
+    """An image, for an engine that takes them."""
+
+    type: Literal["input_image"]
+    image_url: str = Field(pattern="^data:", description="a data: URL; nothing is fetched")
+    detail: Literal["auto", "low", "high"] | None = None
+
+
 class OutputText(Said):
     """Text of an earlier reply; its annotations and log-probabilities are no part of a prompt."""
 
@@ -62,6 +70,7 @@ class ReasoningText(Said):
 
 Part = Annotated[
     Annotated[InputText, Tag("[input_text]")]
+    | Annotated[InputImage, Tag("[input_image]")]
     | Annotated[OutputText, Tag("[output_text]")]
     | Annotated[Refusal, Tag("[refusal]")],
     KIND,

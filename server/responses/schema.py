@@ -9,7 +9,7 @@ from server.schema import Strict
 from server.settings import BudgetSpec, EffortName
 
 
-class Effort(Strict):
+class ReasoningOptions(Strict):
     """How hard to think. `summary: auto` leaves it to the server, which gives the reasoning itself, not a summary."""
 
     effort: EffortName | None = None
@@ -17,15 +17,15 @@ class Effort(Strict):
     generate_summary: Literal["auto"] | None = None
 
 
-class TextFormat(Strict):
+class PlainText(Strict):
     type: Literal["text"]
 
 
-class JsonObject(Strict):
+class JsonText(Strict):
     type: Literal["json_object"]
 
 
-class JsonSchema(Strict):
+class JsonSchemaText(Strict):
     type: Literal["json_schema"]
     name: str = Field(min_length=1, max_length=64)
     document: dict[str, Any] = Field(alias="schema")
@@ -34,9 +34,9 @@ class JsonSchema(Strict):
 
 
 Format = Annotated[
-    Annotated[TextFormat, Tag("[text]")]
-    | Annotated[JsonObject, Tag("[json_object]")]
-    | Annotated[JsonSchema, Tag("[json_schema]")],
+    Annotated[PlainText, Tag("[text]")]
+    | Annotated[JsonText, Tag("[json_object]")]
+    | Annotated[JsonSchemaText, Tag("[json_schema]")],
     KIND,
 ]
 
@@ -67,7 +67,7 @@ Choice = Annotated[
 ]
 
 
-class StreamOptions(Strict):
+class ResponseStreamOptions(Strict):
     include_obfuscation: bool | None = None
 
 
@@ -81,8 +81,8 @@ class ResponsesRequest(Strict):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     stream: bool | None = False
-    stream_options: StreamOptions | None = None
-    reasoning: Effort | None = None
+    stream_options: ResponseStreamOptions | None = None
+    reasoning: ReasoningOptions | None = None
     text: TextOptions | None = None
     tools: list[FunctionTool] | None = None
     tool_choice: Choice | None = None

@@ -6,8 +6,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from server.errors import from_validation, refused
-from server.responses.items import FunctionCall, FunctionCallOutput, InputText, Message, OutputText, Refusal
-from server.responses.schema import FunctionChoice, FunctionTool, JsonSchema, ResponsesRequest
+from server.responses.items import (
+    FunctionCall,
+    FunctionCallOutput,
+    InputImage,
+    InputText,
+    Message,
+    OutputText,
+    Part,
+    Refusal,
+)
+from server.responses.schema import FunctionChoice, FunctionTool, JsonSchemaText, ResponsesRequest
 from server.schema import ChatRequest
 
 SAME = (
@@ -15,11 +24,11 @@ SAME = (
     "stream",
     "temperature",
     "top_p",
-    "parallel_tool_calls",
     "metadata",
     "user",
     "safety_identifier",
     "prompt_cache_key",
+    "prompt_cache_options",
     "prompt_cache_retention",
     "service_tier",
     "reasoning_strategy",
@@ -27,7 +36,7 @@ SAME = (
     "return_trace",
 )
 """Fields that chat has too."""
-NAMES = {name: name for name in (*SAME, "tools", "tool_choice")} | {
+NAMES = {name: name for name in (*SAME, "tools", "tool_choice", "parallel_tool_calls")} | {
     "messages": "input",
     "max_tokens": "max_output_tokens",
     "max_completion_tokens": "max_output_tokens",
@@ -44,7 +53,6 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "context_management": ([],),
     "moderation": (),
     "prompt": (),
-    "prompt_cache_options": (),
     "top_logprobs": (0,),
     "truncation": ("disabled",),
 }
@@ -65,6 +73,7 @@ def chat_request(asked: ResponsesRequest) -> ChatRequest:
         "response_format": response_format(asked),
         "tools": [tool_of(tool) for tool in asked.tools or ()] or None,
         "tool_choice": tool_choice(asked) if asked.tools else None,
+        "parallel_tool_calls": asked.parallel_tool_calls if asked.tools else None,
     }
     given = {name: value for name, value in body.items() if value is not None}
     try:
@@ -124,7 +133,7 @@ def response_format(asked: ResponsesRequest) -> dict[str, Any] | None:
     match format:
         case None:
             return None
-        case JsonSchema():
+        case JsonSchemaText():
             described = format.model_dump(exclude_none=True, exclude={"type"}, by_alias=True)
             return {"type": "json_schema", "json_schema": described}
     return {"type": format.type}
@@ -139,13 +148,13 @@ def messages(asked: ResponsesRequest) -> list[dict[str, Any]]:
     for item in items:
         match item:
             case Message(role=role, content=content):
-                made.append({"role": role, "content": text_of(content)})
+                made.append({"role": role, "content": content_of(content)})
             case FunctionCall():
                 if not made or made[-1]["role"] != "assistant":
                     made.append({"role": "assistant", "content": None})
                 made[-1].setdefault("tool_calls", []).append(call(item))
             case FunctionCallOutput(call_id=id, output=output):
-                made.append({"role": "tool", "tool_call_id": id, "content": text_of(output)})
+                made.append({"role": "tool", "tool_call_id": id, "content": content_of(output)})
     return made
 
 
@@ -157,8 +166,24 @@ def call(item: FunctionCall) -> dict[str, Any]:
     }
 
 
-def text_of(content: str | Sequence[InputText | OutputText | Refusal]) -> str:
-    """The text of a message, its parts joined."""
+def content_of(content: str | Sequence[Part]) -> str | list[dict[str, Any]]:
+    """What a message says: its text, the parts joined; the parts themselves where images are among them."""
     if isinstance(content, str):
         return content
-    return "".join(part.refusal if isinstance(part, Refusal) else part.text for part in content)
+    if not any(isinstance(part, InputImage) for part in content):
+        return "".join(text_of(part) for part in content)
+    return [
+        image(part) if isinstance(part, InputImage) else {"type": "text", "text": text_of(part)} for part in content
+    ]
+
+
+def text_of(part: Part) -> str:
+    match part:
+        case InputText(text=text) | OutputText(text=text) | Refusal(refusal=text):
+            return text
+    return ""
+
+
+def image(part: InputImage) -> dict[str, Any]:
+    detail = {"detail": part.detail} if part.detail else {}
+    return {"type": "image_url", "image_url": {"url": part.image_url, **detail}}

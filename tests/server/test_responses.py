@@ -200,7 +200,7 @@ def test_formats_and_tools_take_the_shapes_of_chat():
         tool_choice={"type": "function", "name": "add"},
         max_output_tokens=9,
     )
-    told = made.model_dump(exclude_unset=True)
+    told = made.model_dump(exclude_unset=True, by_alias=True)
     assert told["response_format"] == {
         "type": "json_schema",
         "json_schema": {"name": "n", "schema": schema, "strict": True},
@@ -211,14 +211,74 @@ def test_formats_and_tools_take_the_shapes_of_chat():
     assert asked(text={"format": {"type": "json_object"}}).model_dump()["response_format"] == {"type": "json_object"}
 
 
+def test_images_stay_parts():
+    parts = [{"type": "input_text", "text": "a"}, {"type": "input_image", "image_url": "data:x", "detail": "low"}]
+    [message] = asked(input=[{"role": "user", "content": parts}]).model_dump(exclude_unset=True)["messages"]
+    assert message["content"] == [
+        {"type": "text", "text": "a"},
+        {"type": "image_url", "image_url": {"url": "data:x", "detail": "low"}},
+    ]
+
+
+TOOL = {"type": "function", "name": "add", "parameters": {"type": "object"}}
+CALLED = ["output_item.added", "function_call_arguments.delta", "function_call_arguments.done", "output_item.done"]
+
+
+@pytest.mark.parametrize("strategy", ["single", SC], ids=str)
+async def test_a_call_is_an_item_that_can_be_answered(strategy):
+    wish = {"tools": [TOOL], "tool_choice": "auto", "reasoning_strategy": strategy}
+    async with ponder(lambda ask: Reply("", calls=(("add", '{"a": 1}'),))) as served:
+        whole = (await post(served, **wish)).json()
+        events = await streamed(served, **wish)
+        loop = [
+            *whole["output"],
+            {"type": "function_call_output", "call_id": whole["output"][-1]["call_id"], "output": "5"},
+        ]
+        again = await post(served, [{"role": "user", "content": "hi"}, *loop], **wish)
+        rendered = [r.body["messages"] for r in served.engine.requests if "messages" in r.body][-1]
+    WHOLE.validate_python(whole)
+    call = whole["output"][-1]
+    assert (call["type"], call["name"], call["arguments"]) == ("function_call", "add", '{"a": 1}')
+    assert [item["type"] for item in whole["output"]] == (["reasoning"] if strategy is SC else []) + ["function_call"]
+    assert whole["status"] == call["status"] == "completed"
+    assert whole["tools"] == [TOOL]
+    assert kinds(events)[-5:] == [*CALLED, "completed"]
+    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    assert done == events[-1]["response"]["output"]
+    assert again.status_code == 200
+    assert [message["role"] for message in rendered] == ["user", "assistant", "tool"]
+    assert rendered[1]["tool_calls"][0]["id"] == rendered[2]["tool_call_id"] == call["call_id"]
+
+
+async def test_a_schema_binds_the_text():
+    schema = {"type": "object", "properties": {"sum": {"type": "integer"}}}
+    format = {"type": "json_schema", "name": "n", "schema": schema, "strict": True}
+    async with ponder(lambda ask: '{"sum": 2}') as served:
+        reply = (await post(served, text={"format": format}, reasoning_strategy=SC)).json()
+        [bound, *_] = [r.body for r in served.engine.requests if r.path == "/v1/completions"]
+    assert json.loads(reply["output"][-1]["content"][0]["text"]) == {"sum": 2}
+    assert bound["structured_outputs"] == {"json": schema}
+    assert reply["text"]["format"] == format
+
+
 def test_every_field_is_translated_renamed_or_refused():
-    special = {"input", "instructions", "max_output_tokens", "reasoning", "text", "tools", "tool_choice"}
+    special = {
+        "input",
+        "instructions",
+        "max_output_tokens",
+        "reasoning",
+        "text",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+    }
     idle = {"include", "stream_options", "max_tool_calls"}
     assert set(ResponsesRequest.model_fields) == special | idle | {*SAME} | {*HARMLESS}
     assert all(name.partition(".")[0] in ResponsesRequest.model_fields for name in NAMES.values())
     assert {"messages", "max_completion_tokens", "reasoning_effort"} <= set(ChatRequest.model_fields)
 
 
+IMAGE = "input.0.content.0.image_url"
 BAD = [
     ({"previous_response_id": "resp_1"}, "previous_response_id"),
     ({"store": True}, "store"),
@@ -238,7 +298,8 @@ BAD = [
     ({"input": []}, "input"),
     ({"input": 5}, "input"),
     ({"input": [{"role": "wizard", "content": "x"}]}, "input.0.role"),
-    ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input.0.content.0"),
+    ({"input": [{"role": "user", "content": [{"type": "input_file"}]}]}, "input.0.content.0"),
+    ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "http://x"}]}]}, IMAGE),
     ({"input": [{"type": "item_reference", "id": "x"}]}, "input.0"),
     ({"input": [{"type": "function_call", "name": "f", "arguments": ""}]}, "input.0.call_id"),
     ({"max_output_tokens": 0}, "max_output_tokens"),

@@ -211,6 +211,7 @@ async def test_the_document_knows_no_422():
         text = (await served.client.get("/openapi.json")).text
     assert "422" not in text
     assert "ValidationError" not in text
+    assert not [name for name in json.loads(text)["components"]["schemas"] if "__" in name], "two shapes of one name"
 
 
 async def test_the_published_shapes_hold():
