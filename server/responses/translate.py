@@ -72,7 +72,7 @@ def chat_request(asked: ResponsesRequest) -> ChatRequest:
         "verbosity": text.verbosity if text else None,
         "response_format": response_format(asked),
         "tools": [tool_of(tool) for tool in asked.tools or ()] or None,
-        "tool_choice": tool_choice(asked) if asked.tools else None,
+        "tool_choice": tool_choice(asked) if asked.tools or asked.tool_choice not in ("auto", "none") else None,
         "parallel_tool_calls": asked.parallel_tool_calls if asked.tools else None,
     }
     given = {name: value for name, value in body.items() if value is not None}

@@ -290,6 +290,7 @@ BAD = [
     ({"include": ["message.output_text.logprobs"]}, "include"),
     ({"tools": [{"type": "web_search"}]}, "tools.0.type"),
     ({"text": {"format": {"type": "xml"}}}, "text.format"),
+    ({"tool_choice": "required"}, "tool_choice"),
     ({"tool_choice": {"type": "custom", "name": "x"}}, "tool_choice"),
     ({"reasoning": {"effort": "huge"}}, "reasoning.effort"),
     ({"reasoning": {"summary": "detailed"}}, "reasoning.summary"),
