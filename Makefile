@@ -12,11 +12,11 @@ run:
 	$(VENV)/ponder serve $(if $(MODEL),--model '$(MODEL)')
 
 test:
-	$(PYTHON) deploy/install.py dev engine model
+	$(PYTHON) deploy/install.py dev engine model clients
 	$(VENV)/python -m pytest -m "not slow"
 
 test-all:
-	$(PYTHON) deploy/install.py dev engine model
+	$(PYTHON) deploy/install.py dev engine model clients
 	$(VENV)/python -m pytest
 
 lint:
@@ -37,6 +37,7 @@ lock:
 	$(COMPILE) $(LOCK) pyproject.toml deploy/lock/build.in --group dev --constraint deploy/lock/gateway.txt --output-file deploy/lock/dev.txt
 	$(COMPILE) $(LOCK) deploy/lock/engine-cpu.in --excludes deploy/lock/not-needed-cpu.in --output-file deploy/lock/engine-cpu.txt
 	$(COMPILE) $(LOCK) deploy/lock/engine-cuda.in --output-file deploy/lock/engine-cuda.txt
+	$(COMPILE) $(LOCK) deploy/lock/clients.in --output-file deploy/lock/clients.txt
 
 # Leaves the cache in ~/.cache/ponder alone: other checkouts use it too.
 clean:
