@@ -1,6 +1,7 @@
 """The set-up is whole or absent, done once, and can be stopped at any moment."""
 
 import hashlib
+import json
 import re
 import signal
 import subprocess
@@ -226,6 +227,18 @@ def test_every_locked_package_has_a_hash_and_no_address(lock):
     assert entries
     assert all("--hash=sha256:" in entry for entry in entries)
     assert "://" not in text
+
+
+def test_every_npm_package_has_a_hash_and_no_address_and_runs_nothing_when_installed():
+    folder = paths.ROOT / "tests" / "clients" / "js"
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    locked = json.loads((folder / "package-lock.json").read_text())["packages"]
+    del locked[""]
+    assert {f"node_modules/{name}": version for name, version in wanted.items()}.items() <= {
+        name: package["version"] for name, package in locked.items()
+    }.items()
+    assert all(package["integrity"].startswith("sha512-") for package in locked.values())
+    assert not [name for name, package in locked.items() if {"resolved", "hasInstallScript"} & package.keys()]
 
 
 def test_the_gateway_needs_no_torch_and_the_tools_come_on_top():
