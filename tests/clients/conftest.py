@@ -107,12 +107,12 @@ def in_package(script, folder):
 
 
 def environment_of_a_client(folder):
-    """Variables for a client: a home of its own, and nothing fetched from a hub."""
+    """Variables for a client: a home of its own, and no way to anywhere but the server."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "NO_PROXY": "127.0.0.1",
-        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "HTTPS_PROXY": "http://127.0.0.1:9",  # nobody listens there
         "HF_HUB_OFFLINE": "1",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }

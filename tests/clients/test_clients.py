@@ -78,6 +78,16 @@ def test_a_client_with_a_field_for_reasoning_gets_it_streamed(seen, client):
     assert is_thinking(message["reasoning"])
 
 
+@pytest.mark.parametrize("client", [*CHAT, "inspect_task.py"])
+def test_a_client_hands_a_vote_back_and_asks_on(seen, client):
+    assert saw(seen(client)["second_turn"])["content"].strip() == REPLY
+
+
+@pytest.mark.parametrize("client", [*READS_REASONING, "inspect_task.py"])
+def test_a_client_hands_a_field_of_reasoning_back_and_asks_on(seen, client):
+    assert saw(seen(client)["second_turn_with_fields"])["content"] == REPLY
+
+
 @pytest.mark.parametrize("aspect", ["error", "error_stream"])
 @pytest.mark.parametrize("client", CHAT)
 def test_a_client_raises_its_own_error_with_our_words(seen, client, aspect):

@@ -1,7 +1,7 @@
 // The AI SDK with @ai-sdk/openai-compatible.
 
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { answer, stream } from "./ai_sdk.mjs";
+import { answer, secondTurn, stream } from "./ai_sdk.mjs";
 import { apiKey, baseURL, fields, model, tell, unknown, vote } from "./aspects.mjs";
 
 const ponder = createOpenAICompatible({ name: "ponder", apiKey, baseURL })(model);
@@ -13,6 +13,8 @@ await tell({
   strategy_stream: () => stream(ponder, { ponder: vote }),
   fields: () => answer(ponder, { ponder: fields }),
   fields_stream: () => stream(ponder, { ponder: fields }),
+  second_turn: () => secondTurn(ponder, { ponder: vote }),
+  second_turn_with_fields: () => secondTurn(ponder, { ponder: fields }),
   error: () => answer(ponder, { ponder: unknown }),
   error_stream: () => stream(ponder, { ponder: unknown }),
 });

@@ -1,7 +1,7 @@
 // The AI SDK with @ai-sdk/openai. It sends no fields that it does not know, so a strategy is named with the model.
 
 import { createOpenAI } from "@ai-sdk/openai";
-import { answer, stream } from "./ai_sdk.mjs";
+import { answer, secondTurn, stream } from "./ai_sdk.mjs";
 import { apiKey, baseURL, model, tell } from "./aspects.mjs";
 
 const openai = createOpenAI({ apiKey, baseURL });
@@ -12,6 +12,7 @@ await tell({
   stream: () => stream(openai.chat(model)),
   strategy: () => answer(openai.chat(`${model}:self_consistency`)),
   strategy_stream: () => stream(openai.chat(`${model}:self_consistency`)),
+  second_turn: () => secondTurn(openai.chat(`${model}:self_consistency`), {}, openai.chat(model)),
   error: () => answer(openai.chat(`${model}:no_such_strategy`)),
   error_stream: () => stream(openai.chat(`${model}:no_such_strategy`)),
 });

@@ -4,6 +4,7 @@ export const [server, model] = process.argv.slice(2);
 export const baseURL = `${server}/v1`;
 export const apiKey = "any";
 export const question = "What is 20 + 22?";
+export const again = { role: "user", content: "And once more?" };
 export const vote = { reasoning_strategy: { name: "self_consistency", n: 4 } };
 export const fields = { ...vote, reasoning_format: "fields" };
 export const unknown = { reasoning_strategy: "no_such_strategy" };

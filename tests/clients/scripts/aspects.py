@@ -9,6 +9,7 @@ URL = f"{SERVER}/v1"
 KEY = "any"
 QUESTION = "What is 20 + 22?"
 MESSAGES = [{"role": "user", "content": QUESTION}]
+AGAIN = {"role": "user", "content": "And once more?"}
 VOTE = {"reasoning_strategy": {"name": "self_consistency", "n": 4}}
 FIELDS = {**VOTE, "reasoning_format": "fields"}
 UNKNOWN = {"reasoning_strategy": "no_such_strategy"}

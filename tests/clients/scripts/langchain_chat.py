@@ -1,6 +1,6 @@
 """langchain-openai."""
 
-from aspects import KEY, MODEL, QUESTION, UNKNOWN, URL, VOTE, tell
+from aspects import AGAIN, KEY, MESSAGES, MODEL, QUESTION, UNKNOWN, URL, VOTE, tell
 from langchain_openai import ChatOpenAI
 
 
@@ -18,11 +18,17 @@ def stream(**fields):
     return {"pieces": [piece for piece in pieces if piece]}
 
 
+def second_turn():
+    first = model(**VOTE).invoke(QUESTION)
+    return {"content": model().invoke([*MESSAGES, first, AGAIN]).content}
+
+
 tell(
     answer=answer,
     stream=stream,
     strategy=lambda: answer(**VOTE),
     strategy_stream=lambda: stream(**VOTE),
+    second_turn=second_turn,
     error=lambda: answer(**UNKNOWN),
     error_stream=lambda: stream(**UNKNOWN),
 )

@@ -1,11 +1,11 @@
 """litellm's SDK."""
 
 import litellm
-from aspects import FIELDS, KEY, MESSAGES, MODEL, UNKNOWN, URL, VOTE, tell
+from aspects import AGAIN, FIELDS, KEY, MESSAGES, MODEL, UNKNOWN, URL, VOTE, tell
 
 
-def completion(**fields):
-    return litellm.completion(model=f"openai/{MODEL}", api_base=URL, api_key=KEY, messages=MESSAGES, **fields)
+def completion(messages=MESSAGES, **fields):
+    return litellm.completion(model=f"openai/{MODEL}", api_base=URL, api_key=KEY, messages=messages, **fields)
 
 
 def answer(**fields):
@@ -21,6 +21,11 @@ def stream(**fields):
     }
 
 
+def second_turn(**fields):
+    first = completion(**fields).choices[0].message
+    return {"content": completion([*MESSAGES, first, AGAIN]).choices[0].message.content}
+
+
 tell(
     answer=answer,
     stream=stream,
@@ -28,6 +33,8 @@ tell(
     strategy_stream=lambda: stream(extra_body=VOTE),
     fields=lambda: answer(extra_body=FIELDS),
     fields_stream=lambda: stream(extra_body=FIELDS),
+    second_turn=lambda: second_turn(extra_body=VOTE),
+    second_turn_with_fields=lambda: second_turn(extra_body=FIELDS),
     error=lambda: answer(extra_body=UNKNOWN),
     error_stream=lambda: stream(extra_body=UNKNOWN),
 )

@@ -1,6 +1,6 @@
 """openai-python."""
 
-from aspects import FIELDS, KEY, MESSAGES, MODEL, UNKNOWN, URL, VOTE, tell
+from aspects import AGAIN, FIELDS, KEY, MESSAGES, MODEL, UNKNOWN, URL, VOTE, tell
 from openai import OpenAI
 
 client = OpenAI(base_url=URL, api_key=KEY)
@@ -28,6 +28,12 @@ def accumulated():
     return {"content": message.content, "reasoning": (message.model_extra or {}).get("reasoning_content")}
 
 
+def second_turn(**fields):
+    first = client.chat.completions.create(model=MODEL, messages=MESSAGES, **fields).choices[0].message
+    reply = client.chat.completions.create(model=MODEL, messages=[*MESSAGES, first, AGAIN])
+    return {"content": reply.choices[0].message.content}
+
+
 # The Responses API of this client (`client.responses.create` and its stream) has its place here: not tested yet.
 tell(
     models=lambda: [model.id for model in client.models.list()],
@@ -37,6 +43,8 @@ tell(
     strategy_stream=lambda: stream(extra_body=VOTE),
     fields=lambda: chat(extra_body=FIELDS),
     fields_stream=accumulated,
+    second_turn=lambda: second_turn(extra_body=VOTE),
+    second_turn_with_fields=lambda: second_turn(extra_body=FIELDS),
     error=lambda: chat(extra_body=UNKNOWN),
     error_stream=lambda: stream(extra_body=UNKNOWN),
 )
