@@ -61,7 +61,7 @@ def server(tmp_path_factory):
     """Where a Ponder listens; its engine says `REPLY` whenever it is asked."""
     folder = tmp_path_factory.mktemp("server")
     (folder / "replies.json").write_text(json.dumps([REPLY]))
-    says = ("--model", MODEL, "--reply", folder / "replies.json")
+    says = ("--model", MODEL, "--reply", folder / "replies.json", "--delay", "0.01")
     with (
         process(folder / "engine.log", "benchmarks.engine", "--port", "0", *says) as engine,
         process(folder / "server.log", "server", "serve", "--port", "0", "--engine-url", engine) as url,
@@ -72,14 +72,14 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="session")
 def seen(server, tmp_path_factory):
     """What a client's script saw, by aspect: `{"saw": …}`, or `{"raised": its class, "says": its message, …}`."""
-    python = install.clients_folder() / "bin" / "python"
-    assert python.exists(), "the clients are not set up: use `make test`"
+    python, packages = install.clients_folder() / "bin" / "python", install.clients_js_folder() / "node_modules"
+    assert all(map(Path.exists, (python, packages))), "the clients are not set up: use `make test`"
 
     @cache
     def run(script):
         folder = tmp_path_factory.mktemp(script.partition(".")[0])
         if script.endswith(".mjs"):
-            command = [install.node_folder(install.clients_folder()) / "bin" / "node", in_package(script, folder)]
+            command = [install.node_folder(install.clients_folder()) / "bin" / "node", beside(packages, script, folder)]
         else:
             command = [sys.executable if script == "openai_python.py" else python, SCRIPTS / script]
         ended = subprocess.run(
@@ -98,11 +98,11 @@ def seen(server, tmp_path_factory):
     return run
 
 
-def in_package(script, folder):
-    """A copy of a script beside the packages that it imports, which lie in the cache."""
+def beside(packages, script, folder):
+    """A copy of a script where Node finds the packages that it imports."""
     for file in JS.glob("*.mjs"):
         shutil.copy(file, folder)
-    (folder / "node_modules").symlink_to(install.clients_js_folder() / "node_modules")
+    (folder / "node_modules").symlink_to(packages)
     return folder / script
 
 

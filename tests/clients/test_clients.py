@@ -48,7 +48,7 @@ def test_a_client_gets_the_answer_as_it_is(seen, client):
 @pytest.mark.parametrize("client", CHAT)
 def test_a_client_gets_a_stream_in_pieces(seen, client):
     pieces = saw(seen(client)["stream"])["pieces"]
-    assert len(pieces) > 5
+    assert len(pieces) > 3
     assert "".join(pieces) == REPLY
 
 
@@ -60,7 +60,7 @@ def test_a_client_that_votes_sees_one_block_of_thinking_before_the_answer(seen, 
 @pytest.mark.parametrize("client", CHAT)
 def test_a_client_that_votes_sees_the_thinking_as_it_happens(seen, client):
     pieces = saw(seen(client)["strategy_stream"])["pieces"]
-    assert len(pieces) > 5
+    assert len(pieces) > 3
     assert is_a_vote("".join(pieces), SAMPLES.get(client, 4))
 
 
