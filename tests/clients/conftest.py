@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -56,12 +56,11 @@ def told_address(running, log):
     raise AssertionError(f"no address was told:\n{log.read_text()}")
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """Where a Ponder listens; its engine says `REPLY` whenever it is asked."""
-    folder = tmp_path_factory.mktemp("server")
+@contextmanager
+def ponder(folder, *flags):
+    """A Ponder in `folder` whose engine, started with these flags, says `REPLY` whenever it is asked; its address."""
     (folder / "replies.json").write_text(json.dumps([REPLY]))
-    says = ("--model", MODEL, "--reply", folder / "replies.json", "--delay", "0.01")
+    says = ("--model", MODEL, "--reply", folder / "replies.json", "--delay", "0.01", *flags)
     with (
         process(folder / "engine.log", "benchmarks.engine", "--port", "0", *says) as engine,
         process(folder / "server.log", "server", "serve", "--port", "0", "--engine-url", engine) as url,
@@ -70,20 +69,19 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def seen(server, tmp_path_factory):
-    """What a client's script saw, by aspect: `{"saw": …}`, or `{"raised": its class, "says": its message, …}`."""
+def client(tmp_path_factory):
+    """Runs a client's script against a server: all its aspects, or those that are named; see `seen`."""
     python, packages = install.clients_folder() / "bin" / "python", install.clients_js_folder() / "node_modules"
     assert all(map(Path.exists, (python, packages))), "the clients are not set up: use `make test`"
 
-    @cache
-    def run(script):
+    def run(server, script, *aspects):
         folder = tmp_path_factory.mktemp(script.partition(".")[0])
         if script.endswith(".mjs"):
             command = [install.node_folder(install.clients_folder()) / "bin" / "node", beside(packages, script, folder)]
         else:
             command = [sys.executable if script == "openai_python.py" else python, SCRIPTS / script]
         ended = subprocess.run(
-            [*map(str, command), server, MODEL],
+            [*map(str, command), server, MODEL, *aspects],
             cwd=folder,
             env=environment_of_a_client(folder),
             stdin=subprocess.DEVNULL,
@@ -96,6 +94,20 @@ def seen(server, tmp_path_factory):
         return json.loads(ended.stdout.splitlines()[-1])
 
     return run
+
+
+@pytest.fixture(scope="session")
+def seen(client, tmp_path_factory):
+    """What a client's script saw, by aspect: `{"saw": …}`, or `{"raised": its class, "says": its message, …}`."""
+    with ponder(tmp_path_factory.mktemp("server")) as server:
+        yield cache(partial(client, server))
+
+
+@pytest.fixture(scope="session")
+def seen_breaking(client, tmp_path_factory):
+    """The same, where the engine breaks every request half-way."""
+    with ponder(tmp_path_factory.mktemp("breaking"), "--fail-every", "1", "--fault", "frame") as server:
+        yield cache(partial(client, server))
 
 
 def beside(packages, script, folder):

@@ -22,6 +22,14 @@ ERRORS = {
     "langchain_chat.py": "langchain_openai.OpenAIInvalidRequestError",
     "litellm_sdk.py": "litellm.BadRequestError",
 }
+BREAKS = {
+    "openai_python.py": "openai.APIError",
+    "openai_npm.mjs": "APIError",
+    "ai_sdk_compatible.mjs": "StreamProviderError",
+    "ai_sdk_openai.mjs": "StreamProviderError",
+    "langchain_chat.py": "openai.APIError",
+    "litellm_sdk.py": "litellm.MidStreamFallbackError",
+}
 
 
 def saw(told):
@@ -40,65 +48,72 @@ def is_thinking(reasoning, samples=4):
     return votes is not None and samples / 2 < int(votes[1]) <= samples and "think>" not in reasoning
 
 
-@pytest.mark.parametrize("client", CHAT)
-def test_a_client_gets_the_answer_as_it_is(seen, client):
-    assert saw(seen(client)["answer"])["content"] == REPLY
+@pytest.mark.parametrize("script", CHAT)
+def test_a_client_gets_the_answer_as_it_is(seen, script):
+    assert saw(seen(script)["answer"])["content"] == REPLY
 
 
-@pytest.mark.parametrize("client", CHAT)
-def test_a_client_gets_a_stream_in_pieces(seen, client):
-    pieces = saw(seen(client)["stream"])["pieces"]
+@pytest.mark.parametrize("script", CHAT)
+def test_a_client_gets_a_stream_in_pieces(seen, script):
+    pieces = saw(seen(script)["stream"])["pieces"]
     assert len(pieces) > 3
     assert "".join(pieces) == REPLY
 
 
-@pytest.mark.parametrize("client", KEEPS_THINK)
-def test_a_client_that_votes_sees_one_block_of_thinking_before_the_answer(seen, client):
-    assert is_a_vote(saw(seen(client)["strategy"])["content"], SAMPLES.get(client, 4))
+@pytest.mark.parametrize("script", KEEPS_THINK)
+def test_a_client_that_votes_sees_one_block_of_thinking_before_the_answer(seen, script):
+    assert is_a_vote(saw(seen(script)["strategy"])["content"], SAMPLES.get(script, 4))
 
 
-@pytest.mark.parametrize("client", CHAT)
-def test_a_client_that_votes_sees_the_thinking_as_it_happens(seen, client):
-    pieces = saw(seen(client)["strategy_stream"])["pieces"]
+@pytest.mark.parametrize("script", CHAT)
+def test_a_client_that_votes_sees_the_thinking_as_it_happens(seen, script):
+    pieces = saw(seen(script)["strategy_stream"])["pieces"]
     assert len(pieces) > 3
-    assert is_a_vote("".join(pieces), SAMPLES.get(client, 4))
+    assert is_a_vote("".join(pieces), SAMPLES.get(script, 4))
 
 
-@pytest.mark.parametrize("client", READS_REASONING)
-def test_a_client_with_a_field_for_reasoning_gets_it_filled(seen, client):
-    message = saw(seen(client)["fields"])
+@pytest.mark.parametrize("script", READS_REASONING)
+def test_a_client_with_a_field_for_reasoning_gets_it_filled(seen, script):
+    message = saw(seen(script)["fields"])
     assert message["content"] == REPLY
     assert is_thinking(message["reasoning"])
 
 
-@pytest.mark.parametrize("client", ["ai_sdk_compatible.mjs", "litellm_sdk.py"])
-def test_a_client_with_a_field_for_reasoning_gets_it_streamed(seen, client):
-    message = saw(seen(client)["fields_stream"])
+@pytest.mark.parametrize("script", ["ai_sdk_compatible.mjs", "litellm_sdk.py"])
+def test_a_client_with_a_field_for_reasoning_gets_it_streamed(seen, script):
+    message = saw(seen(script)["fields_stream"])
     assert "".join(message["pieces"]) == REPLY
     assert is_thinking(message["reasoning"])
 
 
-@pytest.mark.parametrize("client", [*CHAT, "inspect_task.py"])
-def test_a_client_hands_a_vote_back_and_asks_on(seen, client):
-    assert saw(seen(client)["second_turn"])["content"].strip() == REPLY
+@pytest.mark.parametrize("script", [*CHAT, "inspect_task.py"])
+def test_a_client_hands_a_vote_back_and_asks_on(seen, script):
+    assert saw(seen(script)["second_turn"])["content"].strip() == REPLY
 
 
-@pytest.mark.parametrize("client", [*READS_REASONING, "inspect_task.py"])
-def test_a_client_hands_a_field_of_reasoning_back_and_asks_on(seen, client):
-    assert saw(seen(client)["second_turn_with_fields"])["content"] == REPLY
+@pytest.mark.parametrize("script", [*READS_REASONING, "inspect_task.py"])
+def test_a_client_hands_a_field_of_reasoning_back_and_asks_on(seen, script):
+    assert saw(seen(script)["second_turn_with_fields"])["content"] == REPLY
 
 
 @pytest.mark.parametrize("aspect", ["error", "error_stream"])
-@pytest.mark.parametrize("client", CHAT)
-def test_a_client_raises_its_own_error_with_our_words(seen, client, aspect):
-    told = seen(client)[aspect]
-    assert told.get("raised") == ERRORS[client]
+@pytest.mark.parametrize("script", CHAT)
+def test_a_client_raises_its_own_error_with_our_words(seen, script, aspect):
+    told = seen(script)[aspect]
+    assert told.get("raised") == ERRORS[script]
     assert UNKNOWN in told["says"]
 
 
-@pytest.mark.parametrize("client", OPENAI)
-def test_a_client_of_openai_is_told_which_parameter_was_wrong(seen, client):
-    assert seen(client)["error"]["param"] == "reasoning_strategy"
+@pytest.mark.parametrize("script", CHAT)
+def test_a_client_whose_stream_breaks_half_way_raises_an_error_with_our_words(seen_breaking, script):
+    told = seen_breaking(script, "stream")["stream"]
+    assert told.get("raised") == BREAKS[script]
+    assert "the engine failed" in told["says"]
+
+
+@pytest.mark.parametrize("script", OPENAI)
+def test_a_client_of_openai_is_told_which_parameter_was_wrong(seen, script):
+    assert seen(script)["error"]["param"] == "reasoning_strategy"
 
 
 def test_openai_python_lists_the_models(seen):

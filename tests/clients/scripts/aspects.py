@@ -4,7 +4,7 @@ import json
 import sys
 import traceback
 
-SERVER, MODEL = sys.argv[1:]
+SERVER, MODEL, *WANTED = sys.argv[1:]
 URL = f"{SERVER}/v1"
 KEY = "any"
 QUESTION = "What is 20 + 22?"
@@ -16,11 +16,11 @@ UNKNOWN = {"reasoning_strategy": "no_such_strategy"}
 
 
 def tell(**aspects):
-    """Try each aspect and print what its function returned or raised, as one line of JSON."""
+    """Try each aspect, or those that were named, and print what it returned or raised as one line of JSON."""
     told = {}
-    for name, act in aspects.items():
+    for name in WANTED or aspects:
         try:
-            told[name] = {"saw": act()}
+            told[name] = {"saw": aspects[name]()}
         except Exception as error:
             traceback.print_exc()
             told[name] = {
