@@ -136,6 +136,14 @@ def test_langchain_counts_the_tokens_of_thinking(seen):
     assert 0 < usage["output_token_details"]["reasoning"] < usage["output_tokens"]
 
 
+@pytest.mark.parametrize("aspect", ["middleware", "middleware_stream"])
+def test_the_ai_sdk_takes_the_block_of_thinking_apart_with_its_middleware(seen, aspect):
+    message = saw(seen("ai_sdk_compatible.mjs")[aspect])
+    content = message["content"] if aspect == "middleware" else "".join(message["pieces"])
+    assert content.strip() == REPLY
+    assert is_thinking(message["reasoning"])
+
+
 def test_litellm_takes_the_block_of_thinking_for_its_own_field(seen):
     message = saw(seen("litellm_sdk.py")["strategy"])
     assert message["content"].strip() == REPLY
@@ -194,6 +202,11 @@ def test_lm_eval_scores_the_answers_of_a_vote(seen):
     told = saw(seen("lm_eval_sums.py")["strategy"])
     assert all(map(is_a_vote, told["replies"]))
     assert told["exact_match"] == pytest.approx(2 / 3)
+
+
+def test_lm_eval_leaves_out_the_thinking_when_it_is_told_where_it_ends(seen):
+    told = saw(seen("lm_eval_sums.py")["strategy_without_thinking"])
+    assert [reply.strip() for reply in told["replies"]] == [REPLY] * 3
 
 
 def test_lm_eval_fails_with_our_words(seen):

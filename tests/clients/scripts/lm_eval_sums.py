@@ -15,10 +15,10 @@ os.chdir(task)  # the task's path of its data counts from here
 tasks = TaskManager(include_path=str(task), include_defaults=False)
 
 
-def score(**fields):
+def score(settings=None, **fields):
     results = lm_eval.simple_evaluate(
         model="local-chat-completions",
-        model_args={"model": MODEL, "base_url": f"{URL}/chat/completions", "max_retries": 1},
+        model_args={"model": MODEL, "base_url": f"{URL}/chat/completions", "max_retries": 1, **(settings or {})},
         tasks=["sums"],
         task_manager=tasks,
         apply_chat_template=True,
@@ -40,4 +40,9 @@ def refused():
         return {"raised": str(error), "log": log.getvalue()}
 
 
-tell(answer=score, strategy=lambda: score(**VOTE), error=refused)
+tell(
+    answer=score,
+    strategy=lambda: score(**VOTE),
+    strategy_without_thinking=lambda: score({"think_end_token": "</think>"}, **VOTE),
+    error=refused,
+)
