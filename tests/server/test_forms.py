@@ -95,6 +95,15 @@ async def test_a_choice_is_voted_on_as_a_whole():
     assert reply["choices"][0]["message"]["content"] == "7 am"
 
 
+async def test_a_call_that_has_to_be_made_is_bound_by_its_schema():
+    async with ponder(calling("{}")) as served:
+        await served.chat(tools=[TOOL], tool_choice="required")
+        await served.chat(tools=[TOOL], tool_choice={"type": "function", "function": {"name": "add"}})
+        await served.chat(tools=[TOOL])
+        asked = [r.body["tools"][0]["function"] for r in served.engine.requests if r.path == "/v1/chat/completions"]
+    assert [function.get("strict") for function in asked] == [True, True, None]
+
+
 async def test_a_step_search_with_tools_is_refused():
     async with ponder() as served:
         reply = await served.chat(tools=[TOOL], reasoning_strategy="beam_search")

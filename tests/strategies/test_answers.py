@@ -189,7 +189,7 @@ def test_tool_calls_vote_by_name_and_arguments():
     assert answer_of(calling("{}")) != answer_of(calling("{}", name="sub"))
 
 
-@pytest.mark.parametrize("arguments", ['{"a": ', "NaN", "[" * 100_000, '"' + "x" * 100_000 + '"'])
+@pytest.mark.parametrize("arguments", ['{"a": ', "NaN", '"add"', "[]", "[" * 100_000, '"' + "x" * 100_000 + '"'])
 def test_a_call_that_cannot_be_read_abstains_and_is_not_chosen(arguments):
     broken, good = calling(arguments), calling("{}")
     assert answer_of(broken) is None
