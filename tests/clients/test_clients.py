@@ -213,3 +213,43 @@ def test_lm_eval_fails_with_our_words(seen):
     told = saw(seen("lm_eval_sums.py")["error"])
     assert told["raised"].startswith("400 Client Error")
     assert UNKNOWN in told["log"]
+
+
+@pytest.mark.parametrize("script", OPENAI)
+def test_a_client_of_openai_gets_responses_with_the_thinking_apart(seen, script):
+    plain, vote = saw(seen(script)["responses"]), saw(seen(script)["responses_vote"])
+    assert (plain["content"], plain["reasoning"], plain["status"]) == (REPLY, "", "completed")
+    assert (vote["content"], vote["status"]) == (REPLY, "completed")
+    assert is_thinking(vote["reasoning"])
+
+
+@pytest.mark.parametrize("script", OPENAI)
+def test_a_client_of_openai_gets_responses_as_events_in_order(seen, script):
+    plain, vote = saw(seen(script)["responses_stream"]), saw(seen(script)["responses_vote_stream"])
+    assert len(plain["pieces"]) > 3
+    for told in (plain, vote):
+        assert "".join(told["pieces"]) == REPLY
+        assert told["in_order"]
+        assert told["ends"] == ["response.created", "response.completed"]
+    assert is_thinking(vote["reasoning"])
+
+
+@pytest.mark.parametrize("script", OPENAI)
+def test_a_client_of_openai_gets_errors_of_responses_as_its_own(seen, script):
+    told = seen(script)["responses_error"]
+    assert (told.get("raised"), told["param"]) == (ERRORS[script], "reasoning_strategy")
+    assert UNKNOWN in told["says"]
+
+
+def test_the_ai_sdk_gets_responses_by_its_default_model(seen):
+    told = seen("ai_sdk_openai.mjs")
+    assert saw(told["responses"])["content"] == REPLY
+    assert "".join(saw(told["responses_stream"])["pieces"]) == REPLY
+    assert saw(told["responses_vote"])["content"] == REPLY
+    assert UNKNOWN in told["responses_error"]["says"]
+
+
+def test_openai_python_completes_plain_prompts_and_knows_the_request_of_an_error(seen):
+    told = seen("openai_python.py")
+    assert saw(told["completion"]).startswith("20 + 22")
+    assert saw(told["request_id"])
