@@ -5,6 +5,7 @@ import json
 import jsonschema
 import pytest
 from anyio.from_thread import start_blocking_portal
+from openai import AsyncOpenAI
 
 from server import paths
 from server.backends.local import EngineSpec, local_engine
@@ -78,6 +79,23 @@ async def test_log_probabilities_of_the_answer_come_with_their_tokens(served):
     tokens = reply["choices"][0]["logprobs"]["content"]
     assert len(tokens) == reply["usage"]["completion_tokens"]
     assert all(len(token["top_logprobs"]) == 3 for token in tokens)
+
+
+async def test_responses_and_plain_completions_and_tokens_come_from_the_real_engine_too(served):
+    async with AsyncOpenAI(base_url=f"{served.url}/v1", api_key="none") as client:
+        vote = {"reasoning_strategy": {"name": "self_consistency", "n": 3}}
+        wishes = {"model": "smollm2-135m", "input": QUESTION, "max_output_tokens": 64, "store": False}
+        whole = await client.responses.create(**wishes, extra_body=vote)
+        events = [event async for event in await client.responses.create(**wishes, stream=True, extra_body=vote)]
+        text = await client.completions.create(model="smollm2-135m", prompt="One, two,", max_tokens=4, temperature=0)
+    assert whole.output[0].type == "reasoning"
+    assert whole.output_text
+    assert events[-1].type in ("response.completed", "response.incomplete")
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert text.choices[0].text.startswith(" three")
+    told = (await served.client.post("/tokenize", json={"model": "smollm2-135m", "prompt": "One, two"})).json()
+    back = await served.client.post("/detokenize", json={"model": "smollm2-135m", "tokens": told["tokens"]})
+    assert back.json()["prompt"] == "One, two"
 
 
 TEMPLATE = (

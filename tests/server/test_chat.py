@@ -461,6 +461,8 @@ BAD = [
     ({"functions": [{"name": "f"}]}, "functions"),
     ({"service_tier": "priority"}, "service_tier"),
     ({"store": True}, "store"),
+    ({"logit_bias": {"5": 101}}, "logit_bias.5"),
+    ({"presence_penalty": -2.5}, "presence_penalty"),
     ({"shiny": 1}, "shiny"),
 ]
 
