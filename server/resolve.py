@@ -8,14 +8,14 @@ from pydantic import ValidationError
 
 from server.errors import ApiError, from_validation, refused
 from server.fields import FIELDS, of_kind, tolerated
-from server.schema import ChatMessage, ChatRequest, JsonFormat, SchemaFormat, Tool
+from server.forms import format_of, prompt_of, structure_of, tool_use_of
+from server.schema import ChatRequest
 from server.settings import Effort, Format, Limits, Settings
 from server.trace import PlanTrace
 from strategies.base import Judged, Strategy
-from strategies.prompts import instruct
 from strategies.protocols import Verifier
 from strategies.registry import Registry
-from strategies.types import Budget, Candidate, Form, Message, Prompt, Sampling
+from strategies.types import Budget, Candidate, Sampling
 
 Spec = str | dict[str, Any]
 
@@ -207,93 +207,6 @@ def budget_of(request: ChatRequest, effort: Effort | None, limits: Limits) -> Bu
             raise refused(f"{params[name]}: {value} is above this server's limit of {most[name]}", params[name])
     preset = effort.budget.model_dump(exclude_none=True) if effort else {}
     return Budget(**{**most, **{name: min(value, most[name]) for name, value in preset.items()}, **asked})
-
-
-def format_of(request: ChatRequest, settings: Settings) -> Format:
-    """Where the reasoning goes; never into the content of what has a form of its own."""
-    bound = bound_by(request)
-    if bound and request.reasoning_format == "think":
-        raise refused(f"with {bound} the reasoning cannot stand in the content; use fields", "reasoning_format")
-    if request.reasoning_format:
-        return request.reasoning_format
-    if request.include_reasoning is False or (request.reasoning and request.reasoning.exclude):
-        return "none"
-    return "fields" if bound and settings.defaults.format == "think" else settings.defaults.format
-
-
-def bound_by(request: ChatRequest) -> str | None:
-    """The parameter that gives the reply a form of its own."""
-    if request.tools and request.tool_choice != "none":
-        return "tools"
-    if isinstance(request.response_format, JsonFormat | SchemaFormat):
-        return "response_format"
-    return "structured_outputs" if request.structured_outputs else None
-
-
-def structure_of(request: ChatRequest) -> dict[str, Any]:
-    """The grammar that binds the reply, as vLLM takes it."""
-    match request.response_format:
-        case JsonFormat():
-            return {"structured_outputs": {"json_object": True}}
-        case SchemaFormat(json_schema=wanted):
-            return {"structured_outputs": {"json": wanted.schema_}}
-    if request.structured_outputs:
-        return {"structured_outputs": request.structured_outputs.model_dump(by_alias=True, exclude_none=True)}
-    return {}
-
-
-def tool_use_of(request: ChatRequest) -> dict[str, Any]:
-    """How the tools are to be used; they themselves are a part of the prompt."""
-    if not request.tools:
-        return {}
-    wishes = request.model_dump(include={"tool_choice", "parallel_tool_calls"}, exclude_none=True)
-    return wishes
-
-
-def tool_of(tool: Tool, request: ChatRequest) -> dict[str, Any]:
-    """A tool as the engine gets it. vLLM binds the arguments of a call that has to be made only where told `strict`."""
-    told = tool.model_dump(exclude_none=True)
-    if request.tool_choice not in (None, "none", "auto"):
-        told["function"].setdefault("strict", True)
-    return told
-
-
-def prompt_of(request: ChatRequest, strategy: Strategy) -> Prompt:
-    """The conversation to render. A reply with a form of its own is asked for no other, unless the caller says so."""
-    bound = bound_by(request)
-    if bound and not strategy.whole:
-        raise refused(f"{strategy.name} cannot be used with {bound}", bound, "unsupported_parameter")
-    words = "none" if bound and "prompt" not in strategy.model_fields_set else strategy.prompt
-    form: Form = "text"
-    if bound in ("response_format", "structured_outputs"):
-        form = "whole" if request.structured_outputs and request.structured_outputs.choice else "json"
-    return Prompt(
-        instruct([message_of(message) for message in request.messages], words),
-        form=form,
-        tools=tuple(tool_of(tool, request) for tool in request.tools or ()),
-        template=request.chat_template_kwargs or {},
-    )
-
-
-def message_of(message: ChatMessage) -> Message:
-    """A message as the chat template gets it: an earlier answer without its inline thinking, which is not an answer."""
-    told = message.model_dump(exclude_unset=True)
-    if message.role == "developer":
-        told["role"] = "system"
-    if message.role == "assistant":
-        told["content"] = without_thinking(told.get("content"))
-    return told
-
-
-def without_thinking(content: Any) -> Any:
-    """Message content, text or parts, from behind its inline thinking."""
-    match content:
-        case str():
-            return content.rpartition("</think>")[2].lstrip() if "</think>" in content else content
-        case list():
-            texts = [part for part in content if part["type"] == "text"]
-            return [{**part, "text": without_thinking(part["text"])} for part in texts]
-    return content
 
 
 def described(

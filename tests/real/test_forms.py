@@ -32,17 +32,6 @@ STRATEGIES = [
 ]
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
-async def served(real_engine):
-    async with serving(Settings(engines=(Engine(url=real_engine.url),))) as ponder:
-        yield ponder
-
-
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
 async def test_two_choices_are_two_answers(served, strategy):
     reply = (await served.chat(QUESTION, reasoning_strategy=strategy, n=2, max_tokens=64, return_trace=True)).json()

@@ -9,9 +9,6 @@ import httpx
 import pytest
 from openai import AsyncOpenAI
 
-from server.settings import Engine, Settings
-from tests.serving import serving
-
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 QUESTION = "Tom has 13 apples and buys 29 more. He gives 7 away. How many apples has he now?"
 STRATEGIES = [
@@ -24,17 +21,6 @@ STRATEGIES = [
     {"name": "beam_search", "beams": 2, "width": 2, "verifier": "arithmetic", "step_tokens": 48},
     {"name": "beam_search", "beams": 2, "width": 2, "verifier": "p_true", "min_score": 0.1},
 ]
-
-
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
-async def served(real_engine):
-    async with serving(Settings(engines=(Engine(url=real_engine.url),))) as ponder:
-        yield ponder
 
 
 def client(served):
