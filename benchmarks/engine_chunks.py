@@ -29,7 +29,9 @@ def error(refused: Refused) -> bytes:
 
 
 def called(sample: Sample) -> list[dict[str, Any]]:
-    """The tool calls of a sample."""
+    """The tool calls of a sample; one that its limit cut off has got to none."""
+    if sample.finish == "length":
+        return []
     functions = [{"name": name, "arguments": arguments} for name, arguments in sample.calls]
     ids = [f"chatcmpl-tool-{uuid.uuid4().hex[:16]}" for _ in functions]
     return [
@@ -82,7 +84,7 @@ class Writer:
         if wanted.chat:
             reason = f'"stop_reason":{reason},' if last else ""
             calls = ""
-            if last and sample.calls:
+            if last and called(sample):
                 finish, calls = '"tool_calls"', f',"tool_calls":{msgspec.json.encode(called(sample)).decode()}'
             return (
                 f'{self._head}{{"index":{index},"delta":{{"content":{text}{calls}}},"logprobs":{logprobs},'

@@ -45,7 +45,8 @@ class ApiError(Exception):
         return {"error": detail}
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
-        wait = {"retry-after": str(RETRY_AFTER)} if self.status in (429, 503) else {}
+        again = self.status in (429, 503) and "x-should-retry" not in (headers or {})
+        wait = {"retry-after": str(RETRY_AFTER)} if again else {}
         return JSONResponse(self.body(), self.status, {**wait, **(headers or {})})
 
 
@@ -74,8 +75,11 @@ class Asked:
 
     def headers(self, status: int) -> dict[str, str]:
         """That a retry would spend the same again, where something was spent."""
-        spent = self.meter is not None and self.meter.spent.calls > 0
-        return {"x-should-retry": "false"} if spent and status in (500, 502) else {}
+        if self.meter is None:
+            return {}
+        began = self.meter.spent.calls > 0 and status in (500, 502)
+        spent = self.meter.spent.tokens > 0 and status == 503
+        return {"x-should-retry": "false"} if began or spent else {}
 
 
 def refused(message: str, param: str | None = None, code: str = "invalid_value") -> ApiError:
@@ -99,7 +103,7 @@ def from_validation(error: ValidationError, prefix: tuple[str, ...] = ()) -> Api
 
 def is_kind(part: str) -> bool:
     """Whether a part of pydantic's path names no field but one of the kinds of value that a field may have."""
-    return part in ("str", "int", "float", "bool") or part.endswith("]")
+    return part in ("str", "int", "float", "bool") or part.endswith("]") or part[:1].isupper()
 
 
 def from_engine(error: BackendError) -> ApiError:

@@ -17,7 +17,7 @@ def prompt_of(request: ChatRequest, strategy: Strategy) -> Prompt:
         raise refused(f"{strategy.name} cannot be used with {bound}", bound, "unsupported_parameter")
     words = "none" if bound and "prompt" not in strategy.model_fields_set else strategy.prompt
     form: Form = "text"
-    if bound in ("response_format", "structured_outputs"):
+    if structure_of(request):
         form = "whole" if request.structured_outputs and request.structured_outputs.choice else "json"
     return Prompt(
         instruct([message_of(message) for message in request.messages], words),
@@ -32,9 +32,16 @@ def message_of(message: ChatMessage) -> Message:
     told = message.model_dump(exclude_unset=True)
     if message.role == "developer":
         told["role"] = "system"
+    if isinstance(told.get("content"), list):
+        told["content"] = [said_as_text(part) for part in told["content"]]
     if message.role == "assistant":
         told["content"] = without_thinking(told.get("content"))
     return told
+
+
+def said_as_text(part: dict[str, Any]) -> dict[str, Any]:
+    """A content part as templates know it: a refusal is a text."""
+    return {"type": "text", "text": part["refusal"]} if part["type"] == "refusal" else part
 
 
 def without_thinking(content: Any) -> Any:
@@ -43,8 +50,7 @@ def without_thinking(content: Any) -> Any:
         case str():
             return content.rpartition("</think>")[2].lstrip() if "</think>" in content else content
         case list():
-            texts = [part for part in content if part["type"] == "text"]
-            return [{**part, "text": without_thinking(part["text"])} for part in texts]
+            return [{**part, "text": without_thinking(part["text"])} if "text" in part else part for part in content]
     return content
 
 

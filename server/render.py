@@ -57,14 +57,14 @@ class Renderer:
         self._queue: deque[Block | str] = deque()
         self._blocks: dict[str, Block] = {}
         self._tags = WithoutTags()
-        self._thinking = Thinking(opened=False)
+        self._thinking, self._behind = Thinking(opened=False), Behind(opened=False)
         self._thinks = False
 
     def __call__(self, event: Event) -> Iterator[Piece]:
         match event:
             case Started(judged=judging, thinks=thinks):
                 self._judging, self._thinks = judging, thinks
-                self._thinking = Thinking(thinks)
+                self._thinking, self._behind = Thinking(thinks), Behind(thinks)
             case Opened(id):
                 self._blocks[id] = Block(id)
                 self._queue.append(self._blocks[id])
@@ -157,12 +157,16 @@ class Renderer:
         thought, text = ("", token.text) if self.format == "think" else self._thinking(token.text)
         if thought and self.format == "fields":
             yield Piece(reasoning=thought)
-        if text or token.calls or (token.logprobs and not thought):
-            yield Piece(content=text, calls=token.calls, logprobs=token.logprobs)
+        logprobs = token.logprobs if self.format == "think" else self._behind(token.logprobs)
+        if text or token.calls or logprobs:
+            yield Piece(content=text, calls=token.calls, logprobs=logprobs)
 
     def _finish(self, candidate: Candidate) -> Iterator[Piece]:
         if self._answering:
-            if rest := self._thinking.rest():
+            thought, rest = self._thinking.rest()
+            if thought and self.format == "fields":
+                yield Piece(reasoning=thought)
+            if rest:
                 yield Piece(content=rest)
         else:
             yield from self._close_reasoning()
@@ -177,7 +181,7 @@ class Renderer:
 
 def answering(candidate: Candidate) -> tuple[Logprob, ...]:
     """The log-probabilities of the tokens that answer: those after the model's own thinking."""
-    return tuple(token for step in candidate.steps for token in step.logprobs)[candidate.thought :]
+    return Behind(candidate.prompt.thinks)([token for step in candidate.steps for token in step.logprobs])
 
 
 class Thinking:
@@ -214,9 +218,36 @@ class Thinking:
         self._fresh = self._fresh and not text
         return text
 
-    def rest(self) -> str:
-        """What was held back before it could be told to begin a `<think>`."""
-        return self._held if self._inside is None else ""
+    def rest(self) -> tuple[str, str]:
+        """What was held back, in case it was the beginning of a tag."""
+        return (self._held, "") if self._inside else ("", self._held)
+
+
+class Behind:
+    """Keeps those of a stream of tokens that come behind the model's own thinking."""
+
+    def __init__(self, opened: bool) -> None:
+        self._inside: bool | None = True if opened else None
+        self._text = ""
+        self._held: list[Logprob] = []
+
+    def __call__(self, tokens: Sequence[Logprob]) -> tuple[Logprob, ...]:
+        return tuple(kept for token in tokens for kept in self._one(token))
+
+    def _one(self, token: Logprob) -> Sequence[Logprob]:
+        if self._inside is False:
+            return (token,)
+        self._text += token.token
+        if self._inside is None:
+            self._held.append(token)
+            begun = self._text.lstrip()
+            if "<think>".startswith(begun):
+                return ()
+            self._inside = begun.startswith("<think>")
+            if not self._inside:
+                return self._held
+        self._inside = "</think>" not in self._text
+        return ()
 
 
 class WithoutTags:

@@ -118,8 +118,8 @@ class Reply:
         return self._head("chat.completion.chunk") | {"choices": [choice]}
 
     def _usage(self) -> dict[str, Any]:
-        completion, calls = self.meter.spent.tokens, max(1, self.meter.spent.calls)
-        prompt = self.prompt_tokens or self.meter.spent.prompt // calls  # an engine that does not render for us
+        completion = self.meter.spent.tokens
+        prompt = self.prompt_tokens or self.meter.first_prompt  # of an engine that does not render for us
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,

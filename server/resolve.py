@@ -91,6 +91,11 @@ def refuse_unknown(request: ChatRequest, limits: Limits) -> None:
         raise refused("top_logprobs goes with logprobs: true", "top_logprobs")
     if request.tool_choice not in (None, "none", "auto") and not request.tools:
         raise refused("tool_choice goes with tools", "tool_choice")
+    structured = request.structured_outputs
+    if structured and (request.response_format or (structured.json_ is None) == (structured.choice is None)):
+        raise refused(
+            "structured_outputs takes either json or choice, and goes without response_format", "structured_outputs"
+        )
     for name in request.chat_template_kwargs or {}:
         if name not in limits.template_arguments:
             raise refused(f"chat_template_kwargs.{name} is not allowed", f"chat_template_kwargs.{name}")
@@ -188,7 +193,7 @@ def sampling_of(request: ChatRequest) -> Sampling:
         max_tokens=request.max_completion_tokens or request.max_tokens,
         temperature=request.temperature,
         top_p=request.top_p,
-        seed=request.seed,
+        seed=None if request.seed is None else request.seed % 2**62,  # to vLLM, -1 is no seed
         stop=tuple(text for text in stop if text),
         logprobs=(request.top_logprobs or 0) if request.logprobs else None,
         extra=extra | structure_of(request) | tool_use_of(request),

@@ -45,8 +45,8 @@ class ChatMessage(Strict):
 
 
 class StreamOptions(Strict):
-    include_usage: bool = False
-    include_obfuscation: bool = False
+    include_usage: bool | None = False
+    include_obfuscation: bool | None = False
 
 
 class Function(Strict):
@@ -68,7 +68,7 @@ class JsonSchema(Strict):
     model_config = ConfigDict(populate_by_name=True)
     name: str
     description: str | None = None
-    schema_: dict[str, Any] = Field(alias="schema")
+    schema_: dict[str, Any] = Field({}, alias="schema")
     strict: bool | None = None
 
 

@@ -48,9 +48,9 @@ def valid(candidate: Candidate) -> bool:
 def spoken(candidate: Candidate) -> str:
     """What the candidate says after the model's own thinking; nothing while that goes on."""
     text = candidate.text
-    if "</think>" in text:
-        return text.rpartition("</think>")[2].lstrip()
-    return "" if candidate.prompt.thinks or text.lstrip().startswith("<think>") else text
+    if candidate.prompt.thinks or text.lstrip().startswith("<think>"):
+        return text.partition("</think>")[2].lstrip()
+    return text.rpartition("</think>")[2].lstrip() if "</think>" in text else text
 
 
 def final_answer(text: str, *, whole: bool = True) -> str | None:

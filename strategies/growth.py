@@ -43,8 +43,8 @@ class Growth:
         self._think(chunk)
         for part in chunk.calls:
             self._calls[part.index] = joined(self._calls.get(part.index), part)
-        if chunk.finish:
-            self.hungry = chunk.finish == "cut"
+        if chunk.finish:  # what the engine parses for calls cannot be gone on with
+            self.hungry = chunk.finish == "cut" and not self.child.prompt.tools
 
     def _think(self, chunk: Chunk) -> None:
         """Count the tokens of the model's own thinking; of the chunk that ends it, the share that its text has."""

@@ -36,6 +36,7 @@ class Meter:
         self.deadline = clock() + budget.seconds
         self.cut: Limit | None = None
         self.spent = Spent()
+        self.first_prompt = 0
         self._held = self._idle = 0
         self._stopped = False
         self._scopes: list[anyio.CancelScope] = []
@@ -129,6 +130,7 @@ class Meter:
         changes: dict[str, int] = {purpose: getattr(self.spent, purpose) + chunk.tokens}
         if chunk.usage:
             changes[purpose] += chunk.usage.uncounted
+            self.first_prompt = self.first_prompt or chunk.usage.prompt
             changes["prompt"] = self.spent.prompt + chunk.usage.prompt
             changes["cached"] = self.spent.cached + chunk.usage.cached
         self.spent = replace(self.spent, **changes)

@@ -207,6 +207,8 @@ class Run:
                     self._observe(
                         Token(growth.child.id, chunk.text, chunk.tokens, growth.answer, chunk.calls, chunk.logprobs)
                     )
+                    if chunk.finish == "cut" and not growth.hungry:
+                        self._meter.reached("tokens")
                     if chunk.finish and not growth.hungry:
                         self._arrive(self._close(growth, chunk.finish), wave)
         except BackendError as error:

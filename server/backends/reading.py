@@ -14,6 +14,7 @@ class Reading:
         self.said = ""
         self.tokens = 0
         self._reasoning = False
+        self._opened = call.prompt.thinks and not call.steps
         self._stops = call.sampling.stop if self.step else ()
         self._behind = max(map(len, self._stops), default=1) - 1
         self._held = ""
@@ -41,7 +42,7 @@ class Reading:
         """The text of a chat chunk; thinking that the engine has set apart goes back between its tags."""
         text = ""
         if delta.reasoning:
-            text = delta.reasoning if self._reasoning else f"<think>{delta.reasoning}"
+            text = delta.reasoning if self._reasoning or self._opened else f"<think>{delta.reasoning}"
             self._reasoning = True
         if delta.content or delta.tool_calls:
             text += f"</think>{delta.content or ''}" if self._reasoning else delta.content or ""

@@ -165,7 +165,7 @@ def templated(prompt: Prompt) -> dict[str, Any]:
 def has_images(prompt: Prompt) -> bool:
     """Whether the prompt is more than text, so that only the engine's chat can take it."""
     contents = [message.get("content") for message in prompt.messages]
-    return any(part.get("type") != "text" for content in contents if isinstance(content, list) for part in content)
+    return any(part.get("type") == "image_url" for content in contents if isinstance(content, list) for part in content)
 
 
 async def models(upstream: Upstream) -> list[Model]:

@@ -25,9 +25,15 @@ class Verdict:
 def case(candidate: Candidate, instruction: str) -> Prompt:
     """The question and the response, each as one JSON string that nothing in it can end, and then the instruction."""
     asked = json.dumps(question(candidate)[-SHOWN:], ensure_ascii=False)
-    said = json.dumps(candidate.text[-SHOWN:], ensure_ascii=False)
+    said = json.dumps(shown(candidate)[-SHOWN:], ensure_ascii=False)
     text = f"Question: {asked}\n\nProposed response: {said}\n\n{instruction}"
     return Prompt(({"role": "user", "content": text},))
+
+
+def shown(candidate: Candidate) -> str:
+    """What a judge sees of a response: its text, and the tools it calls."""
+    calls = [{"name": call.name, "arguments": call.arguments} for call in candidate.calls]
+    return candidate.text + (f"\nTool calls: {json.dumps(calls, ensure_ascii=False)}" if calls else "")
 
 
 async def verdict(ask: Backend, prompt: Prompt, choices: list[str], *, max_tokens: int, logprobs: int = 0) -> Verdict:

@@ -18,6 +18,7 @@ QUESTION = "Tom has 13 apples and buys 29 more. How many apples has he now?"
 NUMBERS = {"a": {"type": "integer"}, "b": {"type": "integer"}}
 PARAMETERS = {"type": "object", "properties": NUMBERS, "required": ["a", "b"], "additionalProperties": False}
 TOOL = {"type": "function", "function": {"name": "add", "description": "Adds.", "parameters": PARAMETERS}}
+COUNTED = "One two three four five six. One two three"
 SCHEMA = {
     "type": "object",
     "properties": {"apples": {"type": "integer", "minimum": 0, "maximum": 99}},
@@ -76,12 +77,12 @@ async def test_responses_and_plain_completions_and_tokens_come_from_the_real_eng
         wishes = {"model": "smollm2-135m", "input": QUESTION, "max_output_tokens": 64, "store": False}
         whole = await client.responses.create(**wishes, extra_body=vote)
         events = [event async for event in await client.responses.create(**wishes, stream=True, extra_body=vote)]
-        text = await client.completions.create(model="smollm2-135m", prompt="One, two,", max_tokens=4, temperature=0)
+        text = await client.completions.create(model="smollm2-135m", prompt=COUNTED, max_tokens=4, temperature=0)
     assert whole.output[0].type == "reasoning"
     assert whole.output_text
     assert events[-1].type in ("response.completed", "response.incomplete")
     assert [event.sequence_number for event in events] == list(range(len(events)))
-    assert text.choices[0].text.startswith(" three")
+    assert text.choices[0].text.startswith(" four five")
     told = (await served.client.post("/tokenize", json={"model": "smollm2-135m", "prompt": "One, two"})).json()
     back = await served.client.post("/detokenize", json={"model": "smollm2-135m", "tokens": told["tokens"]})
     assert back.json()["prompt"] == "One, two"

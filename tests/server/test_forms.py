@@ -190,3 +190,66 @@ async def test_an_image_that_would_have_to_be_fetched_is_refused():
         reply = await served.client.post("/v1/chat/completions", json=request)
         assert served.engine.requests == []
     assert reply.status_code == 400
+
+
+async def test_a_judge_sees_the_calls_that_it_judges():
+    async with ponder(calling('{"a": 77}')) as served:
+        await served.chat(tools=[TOOL], reasoning_strategy={**BEST, "verifier": "judge"})
+        asked = [r.body["messages"][0]["content"] for r in served.engine.requests if r.path == "/tokenize"]
+    assert any("Proposed response" in text and "77" in text for text in asked)
+
+
+async def test_a_call_that_the_budget_cuts_off_is_not_gone_on_with():
+    async with ponder(lambda ask: Reply("thinking " * 60, calls=(("add", "{}"),))) as served:
+        reply = (await served.chat(tools=[TOOL], reasoning_strategy=VOTE, reasoning_budget={"tokens": 100})).json()
+        asked = [r for r in served.engine.requests if r.path == "/v1/chat/completions"]
+        assert served.engine.generated <= 100
+    assert len(asked) == 2, "a request for each group, and no more"
+    assert "tool_calls" not in reply["choices"][0]["message"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("strategy", ["single", VOTE], ids=str)
+async def test_log_probabilities_begin_behind_the_thinking(strategy, stream):
+    async with ponder(lambda ask: "<think>short six</think>42 is it") as served:
+        wishes = {"logprobs": True, "reasoning_strategy": strategy, "reasoning_format": "fields"}
+        if stream:
+            choices = [c["choices"][0] for c in (await served.stream(**wishes))[:-1] if c["choices"]]
+        else:
+            choices = (await served.chat(**wishes)).json()["choices"]
+    tokens = [token["token"] for choice in choices for token in (choice["logprobs"] or {"content": []})["content"]]
+    assert "".join(tokens).removesuffix("<|im_end|>") == "42 is it"
+
+
+async def test_json_beside_tools_votes_by_its_value():
+    texts = iter(['{"a": 1, "t": 9}', '{"a": 2, "t": 9}', '{"a": 2, "t": 9}', '{"a": 3, "t": 9}', '{"a": 2'])
+    async with ponder(lambda ask: next(texts)) as served:
+        wishes = {"tools": [TOOL], "response_format": JSON, "reasoning_strategy": VOTE}
+        reply = (await served.chat(**wishes)).json()
+    assert json.loads(reply["choices"][0]["message"]["content"])["a"] == 2
+
+
+async def test_a_refusal_of_an_earlier_turn_reaches_the_template_as_text():
+    talk = [
+        {"role": "user", "content": "do it"},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "I will not"}]},
+        {"role": "user", "content": "why?"},
+    ]
+    async with ponder(lambda ask: "so") as served:
+        await served.chat(talk)
+        messages = served.engine.requests[0].body["messages"]
+    assert messages[1]["content"] == [{"type": "text", "text": "I will not"}]
+
+
+async def test_what_only_seems_to_close_the_thinking_is_told_too():
+    async with ponder(lambda ask: "<think>abc</thi") as served:
+        message = (await served.chat(reasoning_format="fields")).json()["choices"][0]["message"]
+    assert (message["reasoning"], message["content"]) == ("abc</thi", "")
+
+
+async def test_a_seed_below_zero_is_a_seed():
+    async with ponder() as served:
+        replies = [(await served.chat(seed=-1)).json()["choices"] for _ in range(2)]
+        seeds = {r.body["seed"] for r in served.engine.requests if r.path == "/v1/completions"}
+    assert replies[0] == replies[1]
+    assert all(seed >= 0 for seed in seeds)
