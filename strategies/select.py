@@ -57,6 +57,12 @@ def tally(found: Sequence[Candidate], weight: Weight = one) -> dict[str, float]:
     return votes
 
 
+def counted(found: Sequence[Candidate], weight: Weight = one, most: int = 8) -> str:
+    """The leading answers and their votes, for a note: the same whatever order the votes came in."""
+    votes = sorted(tally(found, weight).items(), key=lambda vote: -vote[1])
+    return "votes: " + (", ".join(f"{count:.4g} for {answer}" for answer, count in votes[:most]) or "none")
+
+
 def majority(found: Sequence[Candidate], weight: Weight = one) -> Candidate:
     """A real candidate that holds the answer with the most weight behind it (Wang et al. 2022, arXiv:2203.11171).
 

@@ -34,7 +34,7 @@ class SelfConsistency(Strategy):
                 if self.early_stop and seen < self.n and select.decided(votes, self.n - seen):
                     run.note(f"settled after {seen} of {self.n} samples")
                     break
-        run.note(f"votes: {', '.join(f'{count} for {answer}' for answer, count in votes.most_common(8)) or 'none'}")
+        run.note(select.counted(run.found))
 
     def select(self, found: Sequence[Candidate]) -> Candidate:
         return select.majority(found)

@@ -120,13 +120,14 @@ async def test_a_client_that_hangs_up_leaves_nothing_running_within_a_second(ser
 
 
 async def test_a_beam_continues_ids_from_the_prefix_cache(served):
-    strategy = {"name": "beam_search", "beams": 2, "width": 2, "step_tokens": 64, "verifier": "arithmetic"}
+    strategy = {"name": "beam_search", "beams": 2, "width": 2, "step_tokens": 16, "verifier": "arithmetic"}
     background = "Background that every step shares. " * 40
+    going_on = {"min_tokens": 16, "max_tokens": 64}  # no step ends before its 16 tokens: there are four
     reply = (
-        await served.chat(background + QUESTION, reasoning_strategy=strategy, return_trace=True, max_tokens=256)
+        await served.chat(background + QUESTION, reasoning_strategy=strategy, return_trace=True, **going_on)
     ).json()
     tokens = reply["ponder"]["tokens"]
-    assert len(reply["ponder"]["candidates"]) > 4, "there was no second step to continue"
+    assert len(reply["ponder"]["candidates"]) == 16
     assert tokens["cached"] > 0.8 * tokens["prompt"] * (1 - 1 / tokens["calls"])
 
 
