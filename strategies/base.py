@@ -1,7 +1,7 @@
 """A strategy is its settings, an interruptible search, and a pure choice."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from strategies import select
 from strategies.events import Answered, Started
 from strategies.meter import Meter
 from strategies.prompts import PromptName
-from strategies.protocols import Backend, BackendError, Observer, Verifier
+from strategies.protocols import Backend, BackendError, Compute, Observer, Reward, Scorer, Verifier, inline, no_scorers
 from strategies.run import GROUP, Run
 from strategies.types import Candidate, Sampling
 
@@ -73,6 +73,8 @@ async def execute(
     observe: Observer = lambda event: None,
     watched: bool = False,
     group: int = GROUP,
+    compute: Compute = inline,
+    scorers: Callable[[Reward], Scorer] = no_scorers,
 ) -> Candidate:
     """Explore until done or out of budget, then select from whatever was found.
 
@@ -90,6 +92,8 @@ async def execute(
             observe=observe,
             watched=watched,
             group=group,
+            compute=compute,
+            scorers=scorers,
         )
         await anyio.lowlevel.checkpoint()  # runs that share a meter are all known to it before one takes a share
         try:

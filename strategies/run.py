@@ -1,7 +1,7 @@
 """What a strategy may do: grow candidates, judge them, answer. The only file of a search with tasks."""
 
 import math
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +13,18 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from strategies.events import Closed, Lost, Note, Opened, Scored, Token
 from strategies.growth import Growth, call_for, seed_of
 from strategies.meter import Meter, Metered, Shares
-from strategies.protocols import Backend, BackendError, Observer, Verifier
+from strategies.protocols import (
+    Ask,
+    Backend,
+    BackendError,
+    Compute,
+    Observer,
+    Reward,
+    Scorer,
+    Verifier,
+    inline,
+    no_scorers,
+)
 from strategies.tasks import unwrapped
 from strategies.types import Candidate, Finish, Sampling, Score
 
@@ -68,8 +79,11 @@ class Run:
         observe: Observer = lambda event: None,
         watched: bool = False,
         group: int = GROUP,
+        compute: Compute = inline,
+        scorers: Callable[[Reward], Scorer] = no_scorers,
     ) -> None:
-        self._backend, self._ask = Metered(backend, meter), Metered(backend, meter, "verifier")
+        self._backend = Metered(backend, meter)
+        self.ask = Ask(Metered(backend, meter, "verifier"), compute, scorers)
         self._meter, self._scope, self._verifier, self._observe = meter, scope, verifier, observe
         self._sampling = sampling or Sampling()
         self._root, self._watched, self._group = root, watched, group
@@ -131,7 +145,7 @@ class Run:
         if self._verifier is None:
             raise LookupError("this strategy needs a verifier")
         try:
-            scores = await self._verifier.score(candidates, self._ask)
+            scores = await self._verifier.score(candidates, self.ask)
         except BackendError as error:
             self.note(f"the verifier failed: {error}", *candidates)
             return candidates

@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import anyio
 import anyio.lowlevel
@@ -12,7 +13,7 @@ from strategies.answers import answer_of
 from strategies.base import Strategy, execute
 from strategies.events import Answered, Closed, Event, Lost, Opened, Token
 from strategies.meter import Meter
-from strategies.protocols import Backend, BackendError, Verifier
+from strategies.protocols import Ask, BackendError, Verifier
 from strategies.run import GROUP
 from strategies.types import Budget, Call, Candidate, Chunk, Finish, Logprob, Prompt, Sampling, Score, Usage
 
@@ -87,13 +88,14 @@ def logprobs(piece: Sequence[str]) -> tuple[Logprob, ...]:
 class FakeVerifier:
     """Scores by `judge`; asks the model as well, one token a candidate, where `asks` is set."""
 
+    logprobs: ClassVar[int | None] = None
     judge: Callable[[Candidate], float]
     asks: bool = False
 
-    async def score(self, candidates: Sequence[Candidate], ask: Backend) -> Sequence[Score]:
+    async def score(self, candidates: Sequence[Candidate], ask: Ask) -> Sequence[Score]:
         await anyio.lowlevel.checkpoint()
         for candidate in candidates if self.asks else ():
-            async with ask.stream(Call(candidate.prompt, 1)) as chunks:
+            async with ask.model.stream(Call(candidate.prompt, 1)) as chunks:
                 _ = [chunk async for chunk in chunks]
         return [Score(self.judge(candidate)) for candidate in candidates]
 
