@@ -18,6 +18,8 @@ from strategies.registry import Registry
 from strategies.types import Budget, Candidate, Sampling
 
 Spec = str | dict[str, Any]
+DEEPEST = 3
+"""Verifiers inside of each other."""
 
 
 @dataclass(frozen=True)
@@ -150,18 +152,38 @@ def verifier_of(
     return made_verifier(spec, settings, registry, "reasoning_strategy.verifier")
 
 
-def made_verifier(spec: Spec, settings: Settings, registry: Registry, param: str) -> tuple[dict[str, Any], Verifier]:
-    """A verifier from its name, one of the settings or a built-in one, and its settings."""
+def made_verifier(
+    spec: Spec, settings: Settings, registry: Registry, param: str, depth: int = 1
+) -> tuple[dict[str, Any], Verifier]:
+    """A verifier from its name, one of the settings or a built-in one, and its settings; as told, and made."""
     wanted = settings_of(spec)
+    if depth > DEEPEST:
+        raise refused(f"{param}: more than {DEEPEST} verifiers inside of each other", param)
     if named := settings.verifiers.get(wanted["name"]):
-        wanted = {**(named.model_extra or {}), **wanted, "name": named.kind}
+        secret = {"api_key": named.api_key} if named.api_key else {}
+        wanted = {**(named.model_extra or {}), **secret, **wanted, "name": named.kind}
+    members: list[dict[str, Any]] = []
+
+    def member(spec: Spec) -> Verifier:
+        told, made = made_verifier(spec, settings, registry, f"{param}.members", depth + 1)
+        members.append(told)
+        return made
+
     try:
-        return wanted, registry.verifier(wanted)
+        made = registry.verifier(wanted, member)
+        return told_of(wanted, members, registry), made
     except KeyError:
         known = ", ".join(sorted({*registry.verifiers, *settings.verifiers}))
         raise refused(f"unknown verifier {wanted['name']!r}; there are {known}", param) from None
     except ValidationError as error:
         raise from_validation(error, (param,)) from None
+
+
+def told_of(wanted: dict[str, Any], members: list[dict[str, Any]], registry: Registry) -> dict[str, Any]:
+    """A verifier's settings as callers may see them: without those that are the operator's own."""
+    hidden: frozenset[str] = getattr(registry.verifiers[wanted["name"]], "operator", frozenset())
+    told = {name: value for name, value in wanted.items() if name not in hidden}
+    return told | ({"members": members} if members else {})
 
 
 def check_presets(settings: Settings, registry: Registry) -> None:

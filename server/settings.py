@@ -101,6 +101,7 @@ class VerifierSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
     kind: str
+    api_key: SecretStr | None = Field(None, description="of the engine, where a reward model judges")
 
 
 class Settings(BaseSettings):
