@@ -153,35 +153,35 @@ def verifier_of(
 def made_verifier(
     spec: Spec, settings: Settings, registry: Registry, param: str, depth: int = 1
 ) -> tuple[dict[str, Any], Verifier]:
-    """A verifier from its name, one of the settings or a built-in one, and its settings; as told, and made."""
-    wanted = settings_of(spec)
+    """A verifier from its name, one of the settings or a built-in one, and its settings.
+
+    First what a plan may tell of it: nothing that only the operator sets.
+    """
     if depth > DEEPEST:
         raise refused(f"{param}: more than {DEEPEST} verifiers inside of each other", param)
-    if named := settings.verifiers.get(wanted["name"]):
-        secret = {"api_key": named.api_key} if named.api_key else {}
-        wanted = {**(named.model_extra or {}), **secret, **wanted, "name": named.kind}
-    members: list[dict[str, Any]] = []
+    asked = settings_of(spec)
+    named = settings.verifiers.get(asked["name"])
+    name = named.kind if named else asked["name"]
+    kind = registry.verifiers.get(name)
+    if kind is None:
+        known = ", ".join(sorted({*registry.verifiers, *settings.verifiers}))
+        raise refused(f"unknown verifier {name!r}; there are {known}", param)
+    operators: frozenset[str] = getattr(kind, "operator", frozenset())
+    for field in sorted(operators & asked.keys()):
+        raise refused(f"only [verifiers.NAME] of the server's settings sets {field}", f"{param}.{field}")
+    wanted = {**(named.given if named else {}), **asked, "name": name}
+    told = {field: value for field, value in wanted.items() if field not in operators}
 
     def member(spec: Spec) -> Verifier:
-        told, made = made_verifier(spec, settings, registry, f"{param}.members", depth + 1)
-        members.append(told)
+        described, made = made_verifier(spec, settings, registry, f"{param}.members", depth + 1)
+        told["members"] = [*told.get("members", []), described]
         return made
 
+    told.pop("members", None)
     try:
-        made = registry.verifier(wanted, member)
-        return told_of(wanted, members, registry), made
-    except KeyError:
-        known = ", ".join(sorted({*registry.verifiers, *settings.verifiers}))
-        raise refused(f"unknown verifier {wanted['name']!r}; there are {known}", param) from None
+        return told, registry.verifier(wanted, member)
     except ValidationError as error:
         raise from_validation(error, (param,)) from None
-
-
-def told_of(wanted: dict[str, Any], members: list[dict[str, Any]], registry: Registry) -> dict[str, Any]:
-    """A verifier's settings as callers may see them: without those that are the operator's own."""
-    hidden: frozenset[str] = getattr(registry.verifiers[wanted["name"]], "operator", frozenset())
-    told = {name: value for name, value in wanted.items() if name not in hidden}
-    return told | ({"members": members} if members else {})
 
 
 def check_presets(settings: Settings, registry: Registry) -> None:

@@ -105,6 +105,11 @@ class VerifierSettings(BaseModel):
     kind: str
     api_key: SecretStr | None = Field(None, description="of the engine, where a reward model judges")
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """Its settings, those of the kind."""
+        return {**(self.model_extra or {}), **({"api_key": self.api_key} if self.api_key else {})}
+
 
 class PromptSettings(Part):
     """A chain-of-thought prompt under a name of the operator's, built on the one that is its `kind`."""

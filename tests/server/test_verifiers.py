@@ -142,3 +142,24 @@ def test_a_reward_model_that_could_not_work_is_refused_at_the_start(wrong):
     with pytest.raises(ValueError, match=r"verifiers\.mine") as refused:
         create_app(Settings(verifiers={"mine": mine}))
     assert SECRET not in str(refused.value)
+
+
+async def test_a_request_cannot_say_where_a_reward_model_is():
+    async with simulated_rewards() as rewards:
+        orm = settings(rewards, orm={"kind": "outcome_reward"})
+        async with ponder(steps, settings=orm) as served:
+            for name in ("outcome_reward", "orm"):
+                verifier = {"name": "ensemble", "members": [{"name": name, "url": rewards.url}]}
+                refused = await served.chat(reasoning_strategy={"name": "best_of_n", "verifier": verifier})
+                assert refused.status_code == 400
+                assert refused.json()["error"]["param"] == "reasoning_strategy.verifier.members.url"
+    assert rewards.requests == []
+
+
+@pytest.mark.parametrize(("verifier", "least"), [("logprob", 0), ("self_certainty", 1)])
+async def test_what_sampling_tells_is_asked_for_and_judges(verifier, least):
+    async with ponder(lambda ask: f"{ask.rng.random()} \\boxed{{5}}") as served:
+        trace = await judged(served, {"name": "ensemble", "members": [verifier]}, name="best_of_n", n=4)
+        [body] = {one.body["logprobs"] for one in served.engine.requests if one.path == "/v1/completions"}
+    assert body == {"logprob": 0, "self_certainty": 20}[verifier]
+    assert all(one["score"] > least for one in trace["candidates"])
