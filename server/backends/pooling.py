@@ -20,7 +20,8 @@ from anyio.abc import TaskGroup
 
 from server.backends.batching import Batches
 from server.backends.http import Upstream
-from server.backends.tokens import Ids, Lately, Tokens
+from server.backends.lately import Lately
+from server.backends.tokens import Ids, Tokens
 from server.backends.values import Classes, Pairs, Pools, Row, at_places, in_order, value_of, whole
 from strategies.protocols import BackendError, Endpoint, Reward
 from strategies.tasks import together

@@ -1,45 +1,23 @@
 """A model's own tokenizer and chat template, as its engine applies them. Knows nothing of what the ids are for."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 
 from server.backends.http import Upstream
+from server.backends.lately import Lately
 from server.backends.wire import Tokenized
 from strategies.protocols import BackendError
 from strategies.types import Message
 from strategies.verifiers.base import text_of
 
-K = TypeVar("K")
-V = TypeVar("V")
 Ids = tuple[int, ...]
 
 TEXTS = 4096
 """Pieces of text whose ids are remembered: each step of a search comes again with every wave."""
 PROMPTS = 128
 """Rendered prompts that are remembered: those of the requests in flight."""
-
-
-class Lately(Generic[K, V]):
-    """The `most` values used last, by key."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._values: OrderedDict[K, V] = OrderedDict()
-
-    def __setitem__(self, key: K, value: V) -> None:
-        self._values[key] = value
-        self._values.move_to_end(key)
-        if len(self._values) > self._most:
-            self._values.popitem(last=False)
-
-    def get(self, key: K) -> V | None:
-        """The value, which stays a while longer; None where it is not known any more."""
-        if key in self._values:
-            self._values.move_to_end(key)
-        return self._values.get(key)
 
 
 class Tokens:

@@ -128,6 +128,11 @@ async def test_an_ensemble_of_reward_models_and_likelihood_judges_steps(served):
         assert all(0 <= step["score"] <= 1 for step in candidate["steps"])
 
 
+async def test_how_sure_the_engine_was_is_read_from_its_log_probabilities(served):
+    for candidate in await judged(served, BEAM, "self_certainty"):
+        assert all(1 < step["score"] < 50 for step in candidate["steps"])
+
+
 async def test_the_best_by_the_reward_model_answers(served):
     strategy = {**BEST, "verifier": "outcome"}
     reply = (await served.chat(QUESTION, seed=3, max_tokens=48, reasoning_strategy=strategy, return_trace=True)).json()

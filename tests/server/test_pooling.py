@@ -5,11 +5,14 @@ from contextlib import asynccontextmanager
 import aiohttp
 import anyio
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from benchmarks.engine_pooling import hashed, sigmoid, simulated_rewards
 from benchmarks.engine_text import encode, render
+from server.backends.lately import Lately
 from server.backends.pooling import scorers
-from server.backends.values import at_places
+from server.backends.values import at_places, value_of
 from strategies.protocols import BackendError, Reward
 from strategies.tasks import together
 from strategies.types import Candidate, Prompt, Step
@@ -145,9 +148,59 @@ async def test_a_search_that_ends_leaves_no_request_behind():
     assert engine.aborted == 1
 
 
-async def test_each_reward_model_has_one_scorer_and_its_key_is_sent_but_never_shown():
+async def test_each_reward_model_has_one_scorer_and_no_key_is_shown():
     async with aiohttp.ClientSession() as session, scorers(session) as made:
         one, other = Reward("http://a", "m", "s3cret"), Reward("http://a", "n")
         assert made(one) is made(Reward("http://a", "m", "s3cret"))
         assert made(one) is not made(other)
     assert "s3cret" not in repr(one)
+
+
+async def test_the_key_of_a_reward_model_is_sent():
+    async def answer(request):
+        return web.json_response(
+            {"data": [{"index": 0, "score": float(request.headers["authorization"] == "Bearer k")}]}
+        )
+
+    app = web.Application()
+    app.router.add_post("/score", answer)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session, scorers(session) as made:
+        scorer = made(Reward(str(server.make_url("/")), "m", "k"))
+        assert await scorer.outcomes([path("a")], endpoint="score") == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"data": [{"index": 1, "score": 1.0}]}, "answered 1 of 1"),
+        ({"data": []}, "answered 0 of 1"),
+        ({"data": [{"index": 0, "score": None}]}, "cannot be read"),
+    ],
+)
+async def test_an_answer_of_another_shape_is_a_backend_error(body, message):
+    async def answer(request):
+        return web.json_response(body)
+
+    app = web.Application()
+    app.router.add_post("/score", answer)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session, scorers(session) as made:
+        with pytest.raises(BackendError, match=message):
+            await made(Reward(str(server.make_url("/")), "m")).outcomes([path("a")], endpoint="score")
+
+
+def test_labels_are_one_value():
+    assert [value_of(row, True) for row in (0.5, [0.5], [0.1, 0.9])] == [0.5, 0.5, 0.9]
+    assert value_of([1.0, 3.0], False) == 2.0
+    with pytest.raises(BackendError, match="this one has 3"):
+        value_of([0.1, 0.2, 0.7], True)
+
+
+def test_what_was_used_last_is_remembered_for_a_while():
+    now = 0.0
+    known = Lately(2, seconds=10, clock=lambda: now)
+    known["a"], known["b"] = 1, 2
+    assert known.get("a") == 1
+    known["c"] = 3
+    assert [known.get(key) for key in "abc"] == [1, None, 3]
+    now = 11.0
+    assert known.get("a") is None
