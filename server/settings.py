@@ -103,6 +103,12 @@ class VerifierSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
     kind: str
+    api_key: SecretStr | None = Field(None, description="of the engine, where a reward model judges")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Its settings, those of the kind."""
+        return {**(self.model_extra or {}), **({"api_key": self.api_key} if self.api_key else {})}
 
 
 class PromptSettings(Part):

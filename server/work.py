@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from server.backends.pool import Pool
+from server.backends.pooling import Scorers
 from server.metrics import Metrics
 from server.reply import Reply
 from server.resolve import Plan
@@ -16,8 +17,8 @@ from strategies.types import Candidate
 class Work:
     """What a reply tells about: `await work(observe)` does all of it."""
 
-    def __init__(self, plan: Plan, reply: Reply, pool: Pool, metrics: Metrics) -> None:
-        self.plan, self.reply, self.metrics = plan, reply, metrics
+    def __init__(self, plan: Plan, reply: Reply, pool: Pool, metrics: Metrics, scorers: Scorers) -> None:
+        self.plan, self.reply, self.metrics, self.scorers = plan, reply, metrics, scorers
         self.backend = pool.backend(plan.engine_model)
 
     async def __call__(self, observe: Observer) -> None:
@@ -39,6 +40,7 @@ class Work:
                 sampling=plan.sampling,
                 observe=tell,
                 watched=plan.stream,
+                scorers=self.scorers,
             )
 
         with self.metrics.request(*labels, meter):

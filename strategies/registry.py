@@ -1,6 +1,6 @@
 """Every strategy and verifier this process knows: ours, and those that installed packages bring as entry points."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -13,11 +13,25 @@ from strategies.protocols import Verifier
 from strategies.self_consistency import SelfConsistency
 from strategies.single import Single
 from strategies.verifiers.arithmetic import Arithmetic
+from strategies.verifiers.ensemble import Ensemble
 from strategies.verifiers.judge import Judge
+from strategies.verifiers.logprob import LogProb
+from strategies.verifiers.outcome_reward import OutcomeReward
 from strategies.verifiers.p_true import PTrue
+from strategies.verifiers.process_reward import ProcessReward
+from strategies.verifiers.self_certainty import SelfCertainty
 
 STRATEGIES: tuple[type[Strategy], ...] = (Single, SelfConsistency, BestOfN, BeamSearch)
-VERIFIERS: tuple[type[BaseModel], ...] = (Arithmetic, PTrue, Judge)
+VERIFIERS: tuple[type[BaseModel], ...] = (
+    Arithmetic,
+    PTrue,
+    Judge,
+    LogProb,
+    SelfCertainty,
+    OutcomeReward,
+    ProcessReward,
+    Ensemble,
+)
 
 
 class Registry:
@@ -41,10 +55,17 @@ class Registry:
         """`{"name": "best_of_n", "n": 16}` as a BestOfN. Raises pydantic's ValidationError, KeyError for the name."""
         return self.strategies[settings["name"]].model_validate(settings)
 
-    def verifier(self, settings: dict[str, Any]) -> Verifier:
-        """`{"name": "judge"}` as a Judge. Raises as `strategy` does."""
-        verifier: Any = self.verifiers[settings["name"]].model_validate(settings)
+    def verifier(self, settings: dict[str, Any], make: Callable[[Any], Verifier] | None = None) -> Verifier:
+        """`{"name": "judge"}` as a Judge. Raises as `strategy` does.
+
+        `make` makes the members of verifiers that have any, each from its name or settings; without it, this does.
+        """
+        kind = self.verifiers[settings["name"]]
+        verifier: Any = kind.model_validate(settings, context={"make": make or self._member})
         return verifier  # type: ignore[no-any-return]
+
+    def _member(self, spec: str | dict[str, Any]) -> Verifier:
+        return self.verifier({"name": spec} if isinstance(spec, str) else spec)
 
 
 def named(kind: type[BaseModel]) -> str:
