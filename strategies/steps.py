@@ -64,6 +64,12 @@ class StrictSearch(StepSearch):
         """Whether the newest step scored below `min_score`."""
         return self.min_score is not None and path.score is not None and path.score.newest < self.min_score
 
+    def stop(self, run: Run, judged: Sequence[Candidate]) -> list[Candidate]:
+        """Prune those that failed, and tell which they are."""
+        failed = [path for path in judged if self.failed(path)]
+        run.prune(failed, f"pruned {scored(failed)}")
+        return failed
+
     @contextmanager
     def stopping(self, run: Run) -> Iterator[list[Candidate]]:
         """A list for the paths that are stopped for their score; in the end a note tells what that saved."""
@@ -94,6 +100,11 @@ def settled(parents: Sequence[Candidate], children: Sequence[Candidate]) -> list
 def parent(path: Candidate) -> str:
     """The id of the path that it grew from."""
     return path.id.rpartition(".")[0]
+
+
+def ancestor(path: Candidate, root: Candidate) -> str:
+    """The id of the first step below the root that a path grew from."""
+    return root.id + "." + path.id.removeprefix(f"{root.id}.").partition(".")[0]
 
 
 def level(path: Candidate, root: Candidate) -> int:
