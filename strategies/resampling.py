@@ -22,7 +22,7 @@ def effective(weights: Sequence[float]) -> float:
 def systematic(weights: Sequence[float], n: int, u: float) -> list[int]:
     """How often each is drawn by a comb of `n` teeth that starts at `u` in [0, 1): its share of `n`, up or down."""
     sums = [0.0, *accumulate(weights)]
-    teeth = [math.ceil(n * (before / sums[-1]) - u) for before in sums]
+    teeth = [math.ceil(round(n * (before / sums[-1]) - u, 9)) for before in sums]  # 2.0000000001 is 2
     return [after - before for before, after in pairwise(teeth)]
 
 
