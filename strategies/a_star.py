@@ -21,7 +21,10 @@ class AStar(StepSearch):
     width: int = Field(4, ge=1, description="next steps to try from a path")
     parallel: int = Field(1, ge=1, description="paths to expand at once, the most promising ones")
     foresight: float = Field(
-        1.0, ge=0, description="how much the steps to come count: at 0 the first finished path is surely the best"
+        1.0,
+        ge=0,
+        le=10,
+        description="how much the steps to come count: at 0 the first finished path is surely the best",
     )
     expansions: int = Field(40, ge=1, description="most paths to expand; then the most promising grow to their ends")
 
@@ -31,17 +34,19 @@ class AStar(StepSearch):
 
     async def explore(self, root: Candidate, run: Run) -> None:
         frontier, expanded, enough = Frontier(root, self.depth, self.foresight), 0, False
-        while not enough and (ends := frontier.best(self.parallel)):
-            enough = expanded >= self.expansions
-            expanded += len(ends)
-            last = enough or frontier.last(ends[0])
-            judged = await self.grow(run, [end.path for end in ends], self.width, last=last)
-            born = {end.path.id: end for end in ends}
-            frontier.replace(ends, [(born[parent(path)], path, probability(path)) for path in judged])
-        finished = [end.path for end in frontier.ranked() if end.path.finished]
-        run.note(f"expanded {expanded} paths, finished {len(finished)}", expanded=expanded)
-        if finished:
-            run.choose(finished[0])
+        try:
+            while not enough and (ends := frontier.best(self.parallel)):
+                enough = expanded >= self.expansions
+                expanded += len(ends)
+                last = enough or frontier.last(ends[0])
+                judged = await self.grow(run, [end.path for end in ends], self.width, last=last)
+                born = {end.path.id: end for end in ends}
+                frontier.replace(ends, [(born[parent(path)], path, probability(path)) for path in judged])
+        finally:  # also where the budget ends in its midst
+            finished = [end.path for end in frontier.ranked() if end.path.finished]
+            run.note(f"expanded {expanded} paths, finished {len(finished)}", expanded=expanded)
+            if finished:
+                run.choose(finished[0])
 
 
 def probability(path: Candidate) -> float:

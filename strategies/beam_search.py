@@ -37,7 +37,8 @@ class BeamSearch(StrictSearch):
                 judged = await self.grow(run, paths, n, last=depth == self.depth, lookahead=self.lookahead)
                 stopped += filter(self.failed, judged)
                 kept = varied(select.top([path for path in judged if not self.failed(path)], len(judged)))[:places]
-                out = [path for path in judged if path not in kept and (self.failed(path) or not path.finished)]
+                ids = {path.id for path in kept}
+                out = [path for path in judged if path.id not in ids and (self.failed(path) or not path.finished)]
                 run.prune(out, f"step {depth}: kept {len(kept)}, pruned {scored(out)}")
                 paths = [path for path in kept if not path.finished]
                 places -= len(kept) - len(paths)

@@ -30,47 +30,39 @@ class Mcts(StrictSearch):
         return self.parallel * self.width
 
     async def explore(self, root: Candidate, run: Run) -> None:
-        tree, left = Tree(root, self.exploration), self.iterations
-        with self.stopping(run) as stopped:
-            while tree.root.open and left:
-                leaves = self.picked(tree, min(self.parallel, left))
-                left -= len(leaves)
-                stopped += await self.expand(tree, leaves, run)
-            ends = [
-                end.path for end in tree.root.leaves() if end.open or (end.path.finished and not self.failed(end.path))
-            ]
-            if best := [path for path in select.top(ends, self.parallel) if not path.finished]:
-                run.note("the best leaves grow to their ends", *best)
-                await self.grow(run, best, self.width, last=True)
-        visits = {node.path.id: node.visits for node in tree.root.children}
-        run.note(f"expanded {self.iterations - left} leaves", expanded=self.iterations - left, visits=visits)
-
-    def picked(self, tree: Tree, most: int) -> list[Node]:
-        """The leaves of the next wave: up to `most` as good as the first, whose children are the last step, or not."""
-        leaves: list[Node] = []
-        while tree.root.open and len(leaves) < most:
-            leaves.append(tree.pick())
-        alike = [leaf for leaf in leaves if self.last(leaf, tree) == self.last(leaves[0], tree)]
-        for leaf in leaves:
-            if leaf not in alike:
-                tree.put_back(leaf)
-        return alike
+        tree = Tree(root, self.exploration)
+        try:
+            with self.stopping(run) as stopped:
+                while tree.root.open and (left := self.iterations - tree.expansions):
+                    leaves = tree.wave(min(self.parallel, left), lambda path: self.last(path, root))
+                    stopped += await self.expand(tree, leaves, run)
+                await self.finish(tree, run)
+        finally:  # also where the budget ends in its midst
+            visits = {node.path.id: node.visits for node in tree.root.children}
+            run.note(f"expanded {tree.expansions} leaves", expanded=tree.expansions, visits=visits)
 
     async def expand(self, tree: Tree, leaves: Sequence[Node], run: Run) -> list[Candidate]:
         """Grow all leaves at once; the children that are bad."""
-        paths = [leaf.path for leaf in leaves]
-        judged = await self.grow(run, paths, self.width, last=self.last(leaves[0], tree))
-        born = {leaf.path.id: leaf for leaf in leaves}
+        paths, born = [leaf.path for leaf in leaves], {leaf.path.id: leaf for leaf in leaves}
+        judged = await self.grow(run, paths, self.width, last=self.last(paths[0], tree.root.path))
         for leaf in leaves:
             tree.expanded(leaf)
         for path in judged:
             value = path.score.value if path.score else None
             tree.add(born[parent(path)], path, value, open=not path.finished and not self.failed(path))
-        return self.stop(run, judged)
+        return self.drop(run, judged)
 
-    def last(self, leaf: Node, tree: Tree) -> bool:
+    async def finish(self, tree: Tree, run: Run) -> None:
+        """Grow the best leaves to their ends, but for those that finished paths are better than."""
+        leaves = [leaf.path for leaf in tree.root.leaves() if leaf.open or leaf.path.finished]
+        best = select.top([path for path in leaves if not self.failed(path)], self.parallel)
+        if unfinished := [path for path in best if not path.finished]:
+            run.note("the best leaves grow to their ends", *unfinished)
+            self.drop(run, await self.grow(run, unfinished, self.width, last=True))
+
+    def last(self, path: Candidate, root: Candidate) -> bool:
         """Whether the step after this one is the last."""
-        return level(leaf.path, tree.root.path) + 1 >= self.depth
+        return level(path, root) + 1 >= self.depth
 
     def select(self, found: Sequence[Candidate]) -> Candidate:
         return select.weighted(select.complete(found))

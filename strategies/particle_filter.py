@@ -59,7 +59,8 @@ class ParticleFilter(StepSearch):
             counts = systematic(weights, n, random.random()) if systematically else multinomial(weights, n, random)
             kept = [path for path, count in zip(pool, counts, strict=True) for _ in range(count)]
             again = {path.id for path in kept}
-            run.prune([path for path in pool if path.id not in again], f"step {depth}: drew {len(again)} of {n} again")
+            gone = {path.id: path for path in pool if path.id not in again}
+            run.prune(gone.values(), f"step {depth}: drew all {n} particles anew, {len(gone)} are gone")
         ancestors = len({ancestor(path, root) for path in kept})
         run.note(f"step {depth}: {ess:.1f} of {n} particles carry the weight", ess=ess, ancestors=ancestors)
         return kept

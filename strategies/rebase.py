@@ -14,7 +14,7 @@ from strategies.types import Candidate
 
 
 class Rebase(StepSearch):
-    """Grow `width` steps at once, always: the better a path scores, the more of them are its own.
+    """Grow `width` paths by a step each; the better one scores, the more of the next steps start from it; repeat.
 
     A finished path keeps its place: there is one step less to share out.
     """

@@ -10,8 +10,9 @@ from random import Random
 def odds(scores: Sequence[float], softness: float) -> list[float]:
     """The softmax of the log-odds of scores, clipped to [0, 1], but for its divisor. Higher `softness` levels them."""
     clipped = [min(max(score, 1e-6), 1 - 1e-6) for score in scores]
-    logits = [math.log(score / (1 - score)) / softness for score in clipped]
-    return [math.exp(logit - max(logits)) for logit in logits]
+    logits = [math.log(score / (1 - score)) for score in clipped]
+    most = max(logits)
+    return [math.exp((logit - most) / softness) for logit in logits]
 
 
 def effective(weights: Sequence[float]) -> float:

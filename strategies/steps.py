@@ -64,7 +64,7 @@ class StrictSearch(StepSearch):
         """Whether the newest step scored below `min_score`."""
         return self.min_score is not None and path.score is not None and path.score.newest < self.min_score
 
-    def stop(self, run: Run, judged: Sequence[Candidate]) -> list[Candidate]:
+    def drop(self, run: Run, judged: Sequence[Candidate]) -> list[Candidate]:
         """Prune those that failed, and tell which they are."""
         failed = [path for path in judged if self.failed(path)]
         run.prune(failed, f"pruned {scored(failed)}")

@@ -1,7 +1,7 @@
 """Trees of paths and what to expand next: UCT with virtual losses, A*. Pure: they do not know how paths grow."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -50,6 +50,18 @@ class Tree:
     def __init__(self, root: Candidate, exploration: float) -> None:
         self.root, self.exploration = Node(root), exploration
         self.low, self.high = 0.0, 1.0
+        self.expansions = 0
+
+    def wave(self, most: int, kind: Callable[[Candidate], bool]) -> list[Node]:
+        """Up to `most` leaves to expand at once: of those picked, the ones of the first one's kind."""
+        leaves: list[Node] = []
+        while self.root.open and len(leaves) < most:
+            leaves.append(self.pick())
+        alike = [kind(leaf.path) == kind(leaves[0].path) for leaf in leaves]
+        for leaf, stays in zip(leaves, alike, strict=True):
+            if not stays:
+                self.put_back(leaf)
+        return [leaf for leaf, stays in zip(leaves, alike, strict=True) if stays]
 
     def pick(self) -> Node:
         """The leaf to expand next. Until it is put back or expanded, it counts as a visit of the lowest value."""
@@ -69,6 +81,7 @@ class Tree:
 
     def expanded(self, leaf: Node) -> None:
         """Take the virtual visit back; the leaf has been expanded, its children are to be added."""
+        self.expansions += 1
         for above in leaf.lineage():
             above.virtual -= 1
 
@@ -102,6 +115,7 @@ class End:
     path: Candidate
     log: float = 0.0
     depth: int = 0
+    likelihood: float = 0.0
 
 
 class Frontier:
@@ -128,7 +142,8 @@ class Frontier:
     def replace(self, ends: Sequence[End], children: Sequence[tuple[End, Candidate, float]]) -> None:
         """`ends` were expanded to `children`, told with the end that each grew from and its newest step's score."""
         self.ends = [end for end in self.ends if end not in ends]
-        self.ends += [End(path, end.log + math.log(score), end.depth + 1) for end, path, score in children]
+        for end, path, score in children:
+            self.ends.append(End(path, end.log + math.log(score), end.depth + 1, likelihood(path)))
         self.scores += [score for _, _, score in children]
 
     def ranked(self) -> list[End]:
@@ -139,6 +154,6 @@ class Frontier:
         def rank(end: End) -> tuple[float, bool, int, float]:
             lacks = 0 if end.path.finished else max(0, goal - end.depth)
             promise = round(end.log + self.foresight * lacks * mean, 9)
-            return promise, end.path.finished, end.depth, likelihood(end.path)
+            return promise, end.path.finished, end.depth, end.likelihood
 
         return sorted(self.ends, key=rank, reverse=True)

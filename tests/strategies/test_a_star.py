@@ -4,6 +4,7 @@ import pytest
 
 from strategies.a_star import AStar
 from strategies.testing import FakeBackend, FakeVerifier, play
+from strategies.types import Budget
 from tests.strategies.stepping import facts, number, opened, parents, saying, search
 
 pytestmark = pytest.mark.anyio
@@ -61,3 +62,23 @@ async def test_several_paths_are_expanded_at_once():
 async def test_without_scores_it_is_one_path_by_steps():
     played = await search(AStar(width=1), saying(["a"], ["b"], ["c"]), lambda c: 0.5)
     assert opened(played) == ["0.0", "0.0.0", "0.0.0.0", "0.0.0.0.0"]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+async def test_no_path_has_more_steps_than_asked_for(depth):
+    backend = FakeBackend(lambda call, seed: f"0.{seed % 9 + 1}\n\n")
+    strategy = AStar(width=3, parallel=3, foresight=0, depth=depth)
+    await play(strategy, backend, verifier=FakeVerifier(number))
+    assert all((call.sampling.step is None) == (len(call.steps) == depth - 1) for call in backend.calls)
+    assert max(len(call.steps) for call in backend.calls) == depth - 1
+
+
+async def test_a_search_that_its_budget_ends_answers_with_the_best_product_so_far():
+    def reply(call, seed):
+        if not call.steps:
+            return ["\\boxed{0.7}", "0.1\n\n", "0.8\n\n"][seed % 3]
+        return "on 0.9\n\n"
+
+    played = await search(AStar(width=3, foresight=0), reply, budget=Budget(tokens=12))
+    assert played.meter.cut == "tokens"
+    assert played.answer.id == "0.0"

@@ -4,6 +4,7 @@ import pytest
 
 from strategies.mcts import Mcts
 from strategies.testing import FakeBackend, FakeVerifier, play
+from strategies.types import Budget
 from tests.strategies.stepping import facts, number, opened, parents, pruned, saying, search, texts
 
 pytestmark = pytest.mark.anyio
@@ -70,3 +71,16 @@ async def test_no_path_has_more_steps_than_asked_for(depth):
     assert max(id.count(".") for id in texts(played)) == depth
     assert all((call.sampling.step is None) == (len(call.steps) == depth - 1) for call in backend.calls)
     assert number(played.answer) >= 0
+
+
+async def test_a_search_that_its_budget_ends_tells_how_far_it_got():
+    played = await search(Mcts(iterations=64, width=2), endless, by_first_step, budget=Budget(tokens=40))
+    assert played.meter.cut == "tokens"
+    assert 1 < facts(played, "expanded")[0] < 64
+
+
+async def test_bad_ends_do_not_vote():
+    reply = saying(["0.9", "0.8"], end="\\boxed{5} 0.1")
+    played = await search(Mcts(iterations=1, width=2, min_score=0.5), reply)
+    assert pruned(played) == {"0.0.0", "0.0.1", "0.1.0", "0.1.1"}
+    assert played.answer.text == "0.9\n\n"

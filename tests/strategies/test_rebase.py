@@ -11,7 +11,7 @@ from tests.strategies.stepping import opened, parents, pruned, saying, search
 
 SCORES = st.lists(st.floats(-5, 5), min_size=1, max_size=40)
 STEPS = st.integers(0, 64)
-SOFTNESS = st.floats(0.01, 100)
+SOFTNESS = st.floats(1e-308, 1e308)
 
 
 @given(SCORES, STEPS, SOFTNESS)

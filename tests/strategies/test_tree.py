@@ -62,6 +62,15 @@ def test_a_wave_takes_each_leaf_once_and_spreads():
     assert tree.root.virtual == 3
 
 
+def test_a_wave_puts_back_what_is_not_of_the_first_ones_kind():
+    tree = Tree(ROOT, 1.4)
+    grow(tree, tree.pick(), [0.9, 0.8, 0.7])
+    leaves = tree.wave(3, lambda path: path.id == "0.1")
+    assert [leaf.path.id for leaf in leaves] == ["0.0", "0.2"]
+    assert (tree.root.open, tree.root.virtual) == (1, 2)
+    assert tree.pick().path.id == "0.1"
+
+
 def test_virtual_visits_are_worth_nothing_and_are_taken_back():
     tree = Tree(ROOT, 0.0)
     grow(tree, tree.pick(), [0.9, 0.8])
