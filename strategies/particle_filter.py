@@ -53,7 +53,7 @@ class ParticleFilter(StepSearch):
         """The particles, drawn anew if too few of them carry the weight. One that is drawn twice is there twice."""
         n, weights = len(pool), odds([select.value(path) for path in pool], self.softness)
         ess, kept = effective(weights), pool
-        if ess < self.ess * n - 1e-9:
+        if ess < self.ess * n:
             random = Random(f"{root.id}/{depth}")  # what is drawn from is random: the same numbers do for each request
             systematically = self.resampling == "systematic"
             counts = systematic(weights, n, random.random()) if systematically else multinomial(weights, n, random)

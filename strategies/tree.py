@@ -152,8 +152,7 @@ class Frontier:
         mean = math.log(sum(self.scores) / len(self.scores)) if self.scores else 0.0
 
         def rank(end: End) -> tuple[float, bool, int, float]:
-            lacks = 0 if end.path.finished else max(0, goal - end.depth)
-            promise = round(end.log + self.foresight * lacks * mean, 9)
+            promise = round(end.log + self.foresight * max(0, goal - end.depth) * mean, 9)
             return promise, end.path.finished, end.depth, end.likelihood
 
         return sorted(self.ends, key=rank, reverse=True)

@@ -1,10 +1,12 @@
 """A* over steps: what it expands, when it stops."""
 
+from dataclasses import replace
+
 import pytest
 
 from strategies.a_star import AStar
 from strategies.testing import FakeBackend, FakeVerifier, play
-from strategies.types import Budget
+from strategies.types import Budget, Score
 from tests.strategies.stepping import facts, number, opened, parents, saying, search
 
 pytestmark = pytest.mark.anyio
@@ -82,3 +84,20 @@ async def test_a_search_that_its_budget_ends_answers_with_the_best_product_so_fa
     played = await search(AStar(width=3, foresight=0), reply, budget=Budget(tokens=12))
     assert played.meter.cut == "tokens"
     assert played.answer.id == "0.0"
+
+
+async def test_each_step_counts_by_its_own_score():
+    class Worst:
+        logprobs = None
+
+        async def score(self, candidates, ask):
+            values = [tuple(number(replace(c, steps=(step,))) for step in c.steps) for c in candidates]
+            return [Score(min(steps), steps) for steps in values]
+
+    def reply(call, seed):
+        if not call.steps:
+            return ["0.5\n\n", "0.6\n\n"][seed]
+        return "\\boxed{0.9}" if call.steps[0].text.startswith("0.5") else "\\boxed{0.7}"
+
+    played = await play(AStar(width=2, foresight=0), FakeBackend(reply), verifier=Worst())
+    assert played.answer.id == "0.0.0"

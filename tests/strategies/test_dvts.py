@@ -30,10 +30,12 @@ async def test_each_tree_goes_on_with_its_best_step_however_good_the_others_are(
 
 
 async def test_all_ends_of_the_last_expansion_vote():
-    reply = saying(["\\boxed{7} 0.3", "\\boxed{7} 0.4", "\\boxed{8} 0.5"])
+    def reply(call, seed):
+        return ["\\boxed{7} 0.3", "\\boxed{7} 0.4\n\n", "\\boxed{8} 0.5"][seed]
+
     vote = await search(Dvts(trees=1, width=3), reply)
     best = await search(Dvts(trees=1, width=3, selection="max"), reply)
-    assert (vote.answer.id, best.answer.id) == ("0.1", "0.2")
+    assert (vote.answer.id, best.answer.id) == ("0.0", "0.2")
 
 
 async def test_a_tree_is_over_when_its_best_path_is_finished():

@@ -48,6 +48,10 @@ def test_of_two_arms_the_better_one_gets_most_visits(values):
     assert better >= 0.8 * (better + worse)
 
 
+def test_values_of_any_range_are_explored_alike():
+    assert two_arms((90.0, 10.0), 64) == two_arms((1.0, 1 / 9), 64)
+
+
 def test_leaves_in_batches_are_shared_out_nearly_as_one_by_one():
     better, worse = two_arms((0.9, 0.1), 16, parallel=4)
     assert better >= 0.8 * (better + worse)
@@ -163,3 +167,12 @@ def test_only_paths_that_promise_more_than_the_best_finished_one_are_expanded():
         [(end, path("0.0"), 0.9), (end, path("0.1", "stop"), 0.5), (end, path("0.2"), 0.4), (end, path("0.3"), 0.6)],
     )
     assert [end.path.id for end in frontier.best(4)] == ["0.0", "0.3"]
+
+
+def test_a_path_longer_than_the_shortest_finished_one_gains_nothing_by_that():
+    frontier = Frontier(ROOT, DEPTH, 1.0)
+    [end] = frontier.best(1)
+    frontier.replace([end], [(end, path("0.0"), 0.9), (end, path("0.1", "stop"), 0.5)])
+    [end] = frontier.best(1)
+    frontier.replace([end], [(end, path("0.0.0"), 0.5)])
+    assert frontier.best(1) == []
