@@ -6,10 +6,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from strategies.a_star import AStar
 from strategies.base import Strategy
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
+from strategies.dvts import Dvts
+from strategies.mcts import Mcts
+from strategies.particle_filter import ParticleFilter
 from strategies.protocols import Verifier
+from strategies.rebase import Rebase
 from strategies.self_consistency import SelfConsistency
 from strategies.single import Single
 from strategies.verifiers.arithmetic import Arithmetic
@@ -21,7 +26,17 @@ from strategies.verifiers.p_true import PTrue
 from strategies.verifiers.process_reward import ProcessReward
 from strategies.verifiers.self_certainty import SelfCertainty
 
-STRATEGIES: tuple[type[Strategy], ...] = (Single, SelfConsistency, BestOfN, BeamSearch)
+STRATEGIES: tuple[type[Strategy], ...] = (
+    Single,
+    SelfConsistency,
+    BestOfN,
+    BeamSearch,
+    Dvts,
+    Rebase,
+    ParticleFilter,
+    Mcts,
+    AStar,
+)
 VERIFIERS: tuple[type[BaseModel], ...] = (
     Arithmetic,
     PTrue,

@@ -20,6 +20,12 @@ STRATEGIES = [
     {"name": "best_of_n", "n": 3, "verifier": "judge"},
     {"name": "beam_search", "beams": 2, "width": 2, "verifier": "arithmetic", "step_tokens": 48},
     {"name": "beam_search", "beams": 2, "width": 2, "verifier": "p_true", "min_score": 0.1},
+    {"name": "beam_search", "beams": 1, "width": 2, "lookahead": 1, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "dvts", "trees": 2, "width": 2, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "rebase", "width": 4, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "particle_filter", "particles": 4, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "mcts", "iterations": 4, "width": 2, "parallel": 2, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "a_star", "width": 2, "parallel": 2, "expansions": 4, "verifier": "arithmetic", "step_tokens": 48},
 ]
 
 
@@ -72,7 +78,9 @@ def check_whole(whole, strategy):
     check_think(text, strategy)
     if verifier := strategy.get("verifier"):
         assert trace["plan"]["verifier"]["name"] == verifier
-        assert all(0 <= c["score"] <= 1 for c in trace["candidates"] if c["finish"] != "cut")
+        scores = [c["score"] for c in trace["candidates"] if c["finish"] != "cut"]
+        assert all(0 <= score <= 1 for score in scores if score is not None)
+        assert None not in scores or "lookahead" in strategy
         assert (trace["tokens"]["verifier"] > 0) == (verifier != "arithmetic")
 
 

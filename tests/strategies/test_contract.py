@@ -2,10 +2,15 @@
 
 import pytest
 
+from strategies.a_star import AStar
 from strategies.answers import answer_of
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
+from strategies.dvts import Dvts
 from strategies.events import Closed
+from strategies.mcts import Mcts
+from strategies.particle_filter import ParticleFilter
+from strategies.rebase import Rebase
 from strategies.registry import Registry
 from strategies.self_consistency import SelfConsistency
 from strategies.single import Single
@@ -22,6 +27,17 @@ STRATEGIES = [
     BestOfN(n=4, selection="weighted_vote"),
     BeamSearch(beams=2, width=2, depth=4),
     BeamSearch(beams=2, width=3, depth=6, min_score=0.05, step_tokens=3, selection="weighted_vote"),
+    BeamSearch(beams=2, width=2, depth=4, lookahead=2),
+    Dvts(trees=2, width=2, depth=4),
+    Dvts(trees=2, width=3, depth=6, min_score=0.05, lookahead=1, step_tokens=3, selection="max"),
+    Rebase(width=4, depth=4),
+    Rebase(width=5, depth=6, softness=5.0, step_tokens=3, selection="max"),
+    ParticleFilter(particles=4, depth=4, ess=1.0),
+    ParticleFilter(particles=5, depth=6, softness=0.2, resampling="multinomial", step_tokens=3, selection="max"),
+    Mcts(iterations=5, width=2, parallel=2, depth=4),
+    Mcts(iterations=9, width=3, parallel=4, depth=3, exploration=0.2, min_score=0.05, step_tokens=3),
+    AStar(width=2, depth=4),
+    AStar(width=3, depth=6, parallel=2, foresight=0.3, expansions=4, step_tokens=3),
 ]
 
 
