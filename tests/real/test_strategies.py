@@ -14,7 +14,7 @@ QUESTION = "Tom has 13 apples and buys 29 more. He gives 7 away. How many apples
 STRATEGIES = [
     {"name": "single", "prompt": "zero_shot"},
     {"name": "self_consistency", "n": 8},
-    {"name": "self_consistency", "n": 4, "prompt": "supervised", "early_stop": False},
+    {"name": "self_consistency", "n": 4, "prompt": "supervised", "early_stop": "none"},
     {"name": "best_of_n", "n": 4, "verifier": "arithmetic", "selection": "weighted_vote"},
     {"name": "best_of_n", "n": 3, "verifier": "p_true"},
     {"name": "best_of_n", "n": 3, "verifier": "judge"},

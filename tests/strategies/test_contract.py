@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 STRATEGIES = [
     Single(),
     SelfConsistency(n=5),
-    SelfConsistency(n=20, early_stop=False),
+    SelfConsistency(n=20, early_stop="none"),
     BestOfN(n=4),
     BestOfN(n=4, selection="weighted_vote"),
     BeamSearch(beams=2, width=2, depth=4),
