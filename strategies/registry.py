@@ -9,14 +9,29 @@ from pydantic import BaseModel
 from strategies.base import Strategy
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
+from strategies.coverage import Coverage
+from strategies.deepconf import DeepConf
+from strategies.gen_select import GenSelect
+from strategies.knockout import Knockout
 from strategies.protocols import Verifier
 from strategies.self_consistency import SelfConsistency
+from strategies.short_m import ShortM
 from strategies.single import Single
 from strategies.verifiers.arithmetic import Arithmetic
 from strategies.verifiers.judge import Judge
 from strategies.verifiers.p_true import PTrue
 
-STRATEGIES: tuple[type[Strategy], ...] = (Single, SelfConsistency, BestOfN, BeamSearch)
+STRATEGIES: tuple[type[Strategy], ...] = (
+    Single,
+    SelfConsistency,
+    BestOfN,
+    BeamSearch,
+    ShortM,
+    DeepConf,
+    Coverage,
+    Knockout,
+    GenSelect,
+)
 VERIFIERS: tuple[type[BaseModel], ...] = (Arithmetic, PTrue, Judge)
 
 

@@ -20,6 +20,16 @@ STRATEGIES = [
     {"name": "best_of_n", "n": 3, "verifier": "judge"},
     {"name": "beam_search", "beams": 2, "width": 2, "verifier": "arithmetic", "step_tokens": 48},
     {"name": "beam_search", "beams": 2, "width": 2, "verifier": "p_true", "min_score": 0.1},
+    {"name": "self_consistency", "n": 8, "early_stop": "beta", "weights": "logprob"},
+    {"name": "self_consistency", "n": 6, "early_stop": "esc", "window": 3, "weights": "self_certainty"},
+    {"name": "self_consistency", "n": 4, "weights": "verifier", "verifier": "arithmetic"},
+    {"name": "short_m", "n": 4, "m": 2, "min_tokens": 8},
+    {"name": "deepconf", "n": 6, "warmup": 3, "keep": 0.5},
+    {"name": "deepconf", "n": 4, "mode": "offline"},
+    {"name": "coverage", "n": 8},
+    {"name": "coverage", "n": 4, "verifier": "arithmetic"},
+    {"name": "knockout", "n": 4},
+    {"name": "gen_select", "n": 4, "only_when_split": False, "think_tokens": 16},
 ]
 
 

@@ -101,7 +101,7 @@ def test_it_stops_when_certain_by_default_where_votes_are_equal(weights, rule):
     assert SelfConsistency(weights=weights).early_stop == rule
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(said=answers, jitter=st.integers(0, 99))
 async def test_a_vote_stopped_when_certain_is_the_full_vote(said, jitter):
     full = await play(SelfConsistency(n=len(said), early_stop="none"), FakeBackend(script(*said)))
@@ -109,7 +109,7 @@ async def test_a_vote_stopped_when_certain_is_the_full_vote(said, jitter):
     assert answer_of(early.answer) == answer_of(full.answer)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(said=answers)
 async def test_esc_with_a_window_of_all_is_the_full_vote(said):
     full = await play(SelfConsistency(n=len(said), early_stop="none"), FakeBackend(script(*said)))
