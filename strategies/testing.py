@@ -1,8 +1,8 @@
 """Fakes, and the contract that every strategy keeps at every budget. Authors of plugins import these too."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -52,11 +52,12 @@ class FakeBackend:
                 raise text
         self.open += 1
         try:
-            yield self._chunks(call, [str(text) for text in texts])
+            async with aclosing(self._chunks(call, [str(text) for text in texts])) as chunks:
+                yield chunks
         finally:
             self.open -= 1
 
-    async def _chunks(self, call: Call, texts: Sequence[str]) -> AsyncIterator[Chunk]:
+    async def _chunks(self, call: Call, texts: Sequence[str]) -> AsyncGenerator[Chunk]:
         tokens = {at: words(text, call) for at, text in enumerate(texts)}
         interval = 1 if call.live else self.interval
         rng = random.Random(f"{self.jitter}/{len(self.calls)}")

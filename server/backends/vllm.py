@@ -5,8 +5,8 @@ again each time.
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -109,10 +109,13 @@ class Vllm:
         call = await self._with_ids(call)
         chats = call.prompt.ids is None or call.prompt.tools
         path, body = ("/v1/chat/completions", chat(call)) if chats else ("/v1/completions", ids(call))
-        async with self.upstream.sse(path, {"model": self.model, **body}) as frames:
-            yield self._chunks(frames, call)
+        async with (
+            self.upstream.sse(path, {"model": self.model, **body}) as frames,
+            aclosing(self._chunks(frames, call)) as chunks,
+        ):
+            yield chunks
 
-    async def _chunks(self, frames: AsyncIterator[bytes], call: Call) -> AsyncIterator[Chunk]:
+    async def _chunks(self, frames: AsyncIterator[bytes], call: Call) -> AsyncGenerator[Chunk]:
         readings = [Reading(call) for _ in range(call.n)]
         async for data in frames:
             frame = decoded(data)
