@@ -15,8 +15,6 @@ from strategies.tasks import together
 from strategies.types import Call, Candidate, Chunk, Prompt
 from strategies.verifiers.comparing import compare
 
-Pair = tuple[Candidate, Candidate]
-
 
 class Knockout(Strategy):
     """Sample `n` responses; pair by pair the model compares them, all pairs of a round at once, until one is left.
@@ -38,38 +36,31 @@ class Knockout(Strategy):
         left = select.shuffled(select.complete(drawn), root.id) if drawn else []
         while len(left) > 1:
             byes = left[len(left) // 2 * 2 :]  # in front next time: nobody is let off twice in a row
-            pairs = list(zip(left[::2], left[1::2], strict=False))
-            shares = await together(lambda pair: self._share(run.ask, pair), pairs)
-            ahead = [winner(pair, share) for pair, share in zip(pairs, shares, strict=True)]
-            told = ", ".join(
-                f"{a.id} {share:.2g} : {1 - share:.2g} {b.id}" for (a, b), share in zip(pairs, shares, strict=True)
-            )
-            run.note(f"compared {told}", *ahead)
+            pairs = zip(left[::2], left[1::2], strict=False)
+            met = await together(lambda pair: self._compared(run.ask, *pair), list(pairs))
+            ahead = [candidate for candidate, _ in met]
+            run.note("; ".join(told for _, told in met), *ahead)
             left = [*byes, *ahead]
         if left:
             run.choose(left[0])
 
-    async def _share(self, ask: Ask, pair: Pair) -> float:
-        """The share of comparisons that the first one wins."""
+    async def _compared(self, ask: Ask, first: Candidate, second: Candidate) -> tuple[Candidate, str]:
+        """The one that wins more than half of the comparisons, of a tie the likelier; and how they met."""
 
         async def once(time: int) -> float:
             try:
-                return await compare(replace(ask, model=Again(ask.model, time)) if time else ask, *pair)
+                return await compare(replace(ask, model=Again(ask.model, time)) if time else ask, first, second)
             except BackendError:
                 return 0.5
 
-        return sum(await together(once, range(self.comparisons))) / self.comparisons
+        won = sum(await together(once, range(self.comparisons)))
+        lost = self.comparisons - won
+        if won == lost:
+            return max(first, second, key=select.likelihood), f"{first.id} = {second.id}"
+        return first if won > lost else second, f"{first.id} {won:g} : {lost:g} {second.id}"
 
     def select(self, found: Sequence[Candidate]) -> Candidate:
         return select.majority(found)
-
-
-def winner(pair: Pair, share: float) -> Candidate:
-    """The one that won more than half of the comparisons; of a tie the likelier, then the first."""
-    first, second = pair
-    if share == 0.5:
-        return max(pair, key=select.likelihood)
-    return first if share > 0.5 else second
 
 
 @dataclass(frozen=True, slots=True)

@@ -422,7 +422,7 @@ BAD = [
         {"reasoning_strategy": {"name": "best_of_n", "verifier": {"name": "judge", "x": 1}}},
         "reasoning_strategy.verifier.x",
     ),
-    ({"reasoning_strategy": {"name": "self_consistency", "verifier": "judge"}}, "reasoning_strategy.verifier"),
+    ({"reasoning_strategy": {"name": "self_consistency", "verifier": "judge"}}, "reasoning_strategy"),
     ({"reasoning_strategy": {}}, "reasoning_strategy"),
     ({"reasoning_strategy": ""}, "reasoning_strategy"),
     ({"reasoning_strategy": {"name": []}}, "reasoning_strategy"),
