@@ -37,16 +37,18 @@ class GenSelect(Strategy):
         if self.only_when_split and len(select.tally(drawn)) == 1:
             return
         left = select.shuffled(self._readable(drawn), root.id)
+        if len(left) < 2:
+            return
         while len(left) > 1:
             left = await together(lambda window: self._winner(run, window), self._windows(left))
             run.note(f"picked {', '.join(c.id for c in left)}", *left)
-        if left:
-            run.choose(left[0])
+        run.choose(left[0])
 
     def _readable(self, drawn: Sequence[Candidate]) -> list[Candidate]:
         """Those that ended and of which a window fits into what the model can read, with room for the question."""
         ended = [c for c in select.complete(drawn) if c.finish == "stop"] if drawn else []
-        return [c for c in ended if c.tokens * self.window <= 0.75 * (c.prompt.room or math.inf)]
+        at_once = min(self.window, self.n)
+        return [c for c in ended if c.tokens * at_once <= 0.75 * (c.prompt.room or math.inf)]
 
     def _windows(self, left: Sequence[Candidate]) -> list[Sequence[Candidate]]:
         """Even parts of at most a window."""
