@@ -14,7 +14,7 @@ QUESTION = "Tom has 13 apples and buys 29 more. He gives 7 away. How many apples
 STRATEGIES = [
     {"name": "single", "prompt": "zero_shot"},
     {"name": "self_consistency", "n": 8},
-    {"name": "self_consistency", "n": 4, "prompt": "supervised", "early_stop": False},
+    {"name": "self_consistency", "n": 4, "prompt": "supervised", "early_stop": "none"},
     {"name": "best_of_n", "n": 4, "verifier": "arithmetic", "selection": "weighted_vote"},
     {"name": "best_of_n", "n": 3, "verifier": "p_true"},
     {"name": "best_of_n", "n": 3, "verifier": "judge"},
@@ -26,6 +26,16 @@ STRATEGIES = [
     {"name": "particle_filter", "particles": 4, "verifier": "arithmetic", "step_tokens": 48},
     {"name": "mcts", "iterations": 4, "width": 2, "parallel": 2, "verifier": "arithmetic", "step_tokens": 48},
     {"name": "a_star", "width": 2, "parallel": 2, "expansions": 4, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "self_consistency", "n": 8, "early_stop": "beta", "weights": "logprob"},
+    {"name": "self_consistency", "n": 6, "early_stop": "esc", "window": 3, "weights": "self_certainty"},
+    {"name": "self_consistency", "n": 4, "weights": "verifier", "verifier": "arithmetic"},
+    {"name": "short_m", "n": 4, "m": 2, "min_tokens": 8},
+    {"name": "deepconf", "n": 6, "warmup": 3, "keep": 0.5},
+    {"name": "deepconf", "n": 4, "mode": "offline"},
+    {"name": "coverage", "n": 8},
+    {"name": "coverage", "n": 4, "verifier": "arithmetic"},
+    {"name": "knockout", "n": 4},
+    {"name": "gen_select", "n": 4, "only_when_split": False, "think_tokens": 16},
 ]
 
 
