@@ -151,17 +151,28 @@ def verifier_of(
 
 
 def made_verifier(spec: Spec, settings: Settings, registry: Registry, param: str) -> tuple[dict[str, Any], Verifier]:
-    """A verifier from its name, one of the settings or a built-in one, and its settings."""
-    wanted = settings_of(spec)
-    if named := settings.verifiers.get(wanted["name"]):
-        wanted = {**(named.model_extra or {}), **wanted, "name": named.kind}
-    try:
-        return wanted, registry.verifier(wanted)
-    except KeyError:
+    """A verifier from its name, one of the settings or a built-in one, and its settings.
+
+    First what a plan may tell of it: nothing that only the operator sets.
+    """
+    asked = settings_of(spec)
+    named = settings.verifiers.get(asked["name"])
+    name = named.kind if named else asked["name"]
+    kind = registry.verifiers.get(name)
+    if kind is None:
         known = ", ".join(sorted({*registry.verifiers, *settings.verifiers}))
-        raise refused(f"unknown verifier {wanted['name']!r}; there are {known}", param) from None
+        raise refused(f"unknown verifier {name!r}; there are {known}", param)
+    if getattr(kind, "guarded", False) and not settings.limits.run_code:
+        raise refused(f"the verifier {name} is off on this server: limits.run_code turns it on", param)
+    operators: frozenset[str] = getattr(kind, "operator", frozenset())
+    for field in sorted(operators & asked.keys()):
+        raise refused(f"only [verifiers.NAME] of the server's settings sets {field}", f"{param}.{field}")
+    wanted = {**((named.model_extra or {}) if named else {}), **asked, "name": name}
+    try:
+        verifier = registry.verifier(wanted)
     except ValidationError as error:
         raise from_validation(error, (param,)) from None
+    return {field: value for field, value in wanted.items() if field not in operators}, verifier
 
 
 def check_presets(settings: Settings, registry: Registry) -> None:

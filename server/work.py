@@ -8,7 +8,7 @@ from server.reply import Reply
 from server.resolve import Plan
 from strategies.base import execute
 from strategies.events import Event
-from strategies.protocols import Observer
+from strategies.protocols import Compute, Observer
 from strategies.tasks import together
 from strategies.types import Candidate
 
@@ -16,8 +16,8 @@ from strategies.types import Candidate
 class Work:
     """What a reply tells about: `await work(observe)` does all of it."""
 
-    def __init__(self, plan: Plan, reply: Reply, pool: Pool, metrics: Metrics) -> None:
-        self.plan, self.reply, self.metrics = plan, reply, metrics
+    def __init__(self, plan: Plan, reply: Reply, pool: Pool, metrics: Metrics, compute: Compute) -> None:
+        self.plan, self.reply, self.metrics, self.compute = plan, reply, metrics, compute
         self.backend = pool.backend(plan.engine_model)
 
     async def __call__(self, observe: Observer) -> None:
@@ -39,6 +39,7 @@ class Work:
                 sampling=plan.sampling,
                 observe=tell,
                 watched=plan.stream,
+                compute=self.compute,
             )
 
         with self.metrics.request(*labels, meter):

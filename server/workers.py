@@ -113,7 +113,9 @@ async def steward(limits: Limits) -> AsyncIterator[anyio.abc.Process]:
     given = (str(limits.processes), str(limits.seconds), str(limits.memory_mb))
     command = [sys.executable, "-I", "-c", START, json.dumps(sys.path), *given]
     with anyio.CancelScope(shield=True):
-        process = await anyio.open_process(command, stdin=subprocess.PIPE, stderr=None, env=QUIET, start_new_session=True)
+        process = await anyio.open_process(
+            command, stdin=subprocess.PIPE, stderr=None, env=QUIET, start_new_session=True
+        )
     try:
         yield process
     finally:

@@ -13,11 +13,15 @@ from strategies.protocols import Verifier
 from strategies.self_consistency import SelfConsistency
 from strategies.single import Single
 from strategies.verifiers.arithmetic import Arithmetic
+from strategies.verifiers.expression import Expression
+from strategies.verifiers.json_schema import JsonSchema
 from strategies.verifiers.judge import Judge
+from strategies.verifiers.math_equal import MathEqual
 from strategies.verifiers.p_true import PTrue
+from strategies.verifiers.regex import Regex
 
 STRATEGIES: tuple[type[Strategy], ...] = (Single, SelfConsistency, BestOfN, BeamSearch)
-VERIFIERS: tuple[type[BaseModel], ...] = (Arithmetic, PTrue, Judge)
+VERIFIERS: tuple[type[BaseModel], ...] = (Arithmetic, PTrue, Judge, MathEqual, Expression, Regex, JsonSchema)
 
 
 class Registry:
