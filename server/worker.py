@@ -8,13 +8,12 @@ import socket
 import struct
 import sys
 from functools import reduce
-from typing import Any, Literal
+from typing import Any
 
 from strategies.verifiers.sandbox import lockdown
 
 RESULT, EXPIRED, FAILED = range(3)
 """What became of a call."""
-Outcome = tuple[Literal[0, 1, 2], bytes]
 HEAD = struct.Struct(">QBI")
 """Before each message: the call's number, an outcome (0 in a request), and how many bytes follow."""
 LARGEST = 1 << 20
@@ -49,7 +48,7 @@ def received(channel: socket.socket, length: int) -> bytes | None:
     return b"".join(parts)
 
 
-def ran(request: bytes) -> Outcome:
+def ran(request: bytes) -> tuple[int, bytes]:
     """The outcome of one call: its result as JSON, or what went wrong."""
     try:
         module, name, arguments = json.loads(request)

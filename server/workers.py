@@ -21,7 +21,12 @@ T = TypeVar("T")
 
 WARM_SECONDS = 2.0
 """An app that lives this long gets its workers without waiting for a first call."""
-START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from server.worker_steward import main; main(*sys.argv[2:])"
+START = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from server.worker_steward import main
+main(*sys.argv[2:])
+"""
 QUIET = {"PATH": os.defpath, "LANG": "C.UTF-8"}
 """The environment of workers: no secrets."""
 

@@ -13,9 +13,9 @@ STRIKES = 3
 """Comparisons that may expire before none is tried any more: each costs a worker all of its time."""
 LONGEST = 500
 """Characters of the longest formula."""
-SIGNS = frozenset("\\^_+-*/=(){}[]<>|!√π∞·×÷±≤≥≠∪∩")
+SIGNS = frozenset("\\^_+-*/=(){}[]<>|!√π∞·×÷±≤≥≠∪∩")  # noqa: RUF001
 WORD = re.compile(r"(?<!\\)\b[^\W\d_]{3,}")
-FUNCTIONS = frozenset("sqrt cbrt sin cos tan cot sec csc log exp abs inf arcsin arccos arctan".split())
+FUNCTIONS = frozenset({"sqrt", "sin", "cos", "tan", "cot", "sec", "csc", "log", "exp", "arcsin", "arccos", "arctan"})
 
 
 def formula(text: str) -> bool:

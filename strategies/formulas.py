@@ -11,14 +11,28 @@ def first_equal(known: Sequence[str], formula: str) -> int | None:
 
     What cannot be read equals nothing. May take any time and any memory.
     """
+    return next((at for at, other in enumerate(known) if equal(read(other), read(formula))), None)
+
+
+def equal(reference: Any, value: Any) -> bool:
+    """Whether two formulas are equal; what could not be read, or has no value, equals nothing."""
     from math_verify import verify
 
-    value = read(formula)
-    for at, other in enumerate(known):
-        reference = read(other)
-        if value is not None and reference is not None and verify(reference, value, timeout_seconds=None):
-            return at
-    return None
+    if reference is None or value is None:
+        return False
+    try:
+        return bool(verify(reference, value, timeout_seconds=None)) and not undefined(reference)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception:  # sympy raises anything on formulas that nobody would write
+        return False
+
+
+def undefined(value: Any) -> bool:
+    """Whether a formula has no value, such as 1/0: two of these are not the same answer."""
+    import sympy
+
+    return isinstance(value, sympy.Basic) and value.has(sympy.nan, sympy.zoo)
 
 
 @lru_cache(maxsize=256)
@@ -26,6 +40,11 @@ def read(formula: str) -> Any:
     """The formula as sympy has it; None where it cannot be read."""
     from math_verify import parse
 
-    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its own time limit is off
-    value, *_ = [*parse(f"${formula}$", parsing_timeout=None), None]
-    return None if isinstance(value, str) else value
+    logging.getLogger("math_verify").setLevel(logging.CRITICAL)  # it warns that its own time limit is off
+    try:
+        values = parse(f"${formula}$", parsing_timeout=None)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception:
+        return None
+    return values[0] if values and not isinstance(values[0], str) else None

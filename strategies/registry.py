@@ -13,6 +13,7 @@ from strategies.protocols import Verifier
 from strategies.self_consistency import SelfConsistency
 from strategies.single import Single
 from strategies.verifiers.arithmetic import Arithmetic
+from strategies.verifiers.code import Code
 from strategies.verifiers.expression import Expression
 from strategies.verifiers.json_schema import JsonSchema
 from strategies.verifiers.judge import Judge
@@ -21,7 +22,7 @@ from strategies.verifiers.p_true import PTrue
 from strategies.verifiers.regex import Regex
 
 STRATEGIES: tuple[type[Strategy], ...] = (Single, SelfConsistency, BestOfN, BeamSearch)
-VERIFIERS: tuple[type[BaseModel], ...] = (Arithmetic, PTrue, Judge, MathEqual, Expression, Regex, JsonSchema)
+VERIFIERS: tuple[type[BaseModel], ...] = (Arithmetic, PTrue, Judge, MathEqual, Expression, Regex, JsonSchema, Code)
 
 
 class Registry:

@@ -64,11 +64,6 @@ def die_with_parent() -> None:
         os._exit(0)
 
 
-def keep_secret() -> None:
-    """Let no other process of this user read our memory."""
-    _prctl(PR_SET_DUMPABLE, 0)
-
-
 def close_doors() -> None:
     """Install the filter: no sockets, processes, signals or written files from here on. Raises Unsafe."""
     known = machine()
@@ -81,17 +76,20 @@ def close_doors() -> None:
         raise Unsafe("the kernel takes no seccomp filter")
 
 
-def confine(readable: Sequence[str]) -> None:
+def confine(readable: Sequence[str], *, with_parent: bool) -> None:
     """Give up everything but computing and reading in these folders. Raises Unsafe where that is not possible.
 
     Without Landlock (an older kernel) what this user can read stays readable; then it takes namespaces to keep other
-    processes of this user out of reach.
+    processes of this user out of reach. `with_parent`: be killed when the parent ends.
     """
     apart = _libc().unshare(NAMESPACES) == 0
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     drop_capabilities()
     if not restrict_files(readable) and not apart:
         raise Unsafe("neither Landlock nor namespaces of its own are to be had")
+    _prctl(PR_SET_DUMPABLE, 0)
+    if with_parent:
+        die_with_parent()
     close_doors()
 
 
@@ -108,7 +106,7 @@ def restrict_files(readable: Sequence[str]) -> bool:
     version = _libc().syscall(LANDLOCK_CREATE, None, 0, 1)
     if version < 1:
         return False
-    kinds = FILES[min(version, len(FILES) - 1)] if version < len(FILES) else FILES[-1]
+    kinds = FILES[min(version, len(FILES) - 1)]
     attributes = struct.pack("QQQ", (1 << kinds) - 1, 3, 3)[: 8 if version < 4 else 16 if version < 6 else 24]
     rules = _libc().syscall(LANDLOCK_CREATE, attributes, len(attributes), 0)
     if rules < 0:
