@@ -176,14 +176,15 @@ def load() -> None:
     import strategies.registry  # noqa: F401
     from strategies.formulas import first_equal
 
-    first_equal(["\\frac{1}{2}+x"], "x+0.5")
+    first_equal(["\\frac{\\sqrt{2}x}{2}+1", "(1,2)", "\\{1,2\\}", "y=5", "x^2-1"], "(x+1)(x-1)")
     gc.collect()
     gc.freeze()
 
 
-def main(processes: str, seconds: str, memory_mb: str) -> None:
+def main(processes: str, seconds: str, memory_mb: str, loaded: str) -> None:
     """Serve until the standard input ends."""
-    load()
+    if loaded:
+        load()
     steward = Steward(int(processes), float(seconds), int(memory_mb))
     try:
         steward.serve()

@@ -34,8 +34,8 @@ QUIET = {"PATH": os.defpath, "LANG": "C.UTF-8"}
 class Workers:
     """Calls functions in worker processes. `async with workers(…) as compute: await compute(function, *arguments)`."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits, *, loaded: bool = True) -> None:
+        self.limits, self.loaded = limits, loaded
         self.wanted = anyio.Event()
         self.pid: int | None = None
         self._calls: dict[int, _Call] = {}
@@ -58,7 +58,8 @@ class Workers:
         try:
             await call.done.wait()
         except BaseException:
-            self._send.send_nowait(HEAD.pack(number, CANCEL, 0))
+            with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):  # the server ends
+                self._send.send_nowait(HEAD.pack(number, CANCEL, 0))
             raise
         finally:
             self._calls.pop(number, None)
@@ -69,12 +70,17 @@ class Workers:
         result: T = json.loads(call.body)
         return result
 
+    def close(self) -> None:
+        """Take no more calls."""
+        self._send.close()
+        self._frames.close()
+
     async def serve(self) -> None:
         """Keep a steward, once there is a call or the app has lived for a while, until cancelled."""
         with anyio.move_on_after(WARM_SECONDS):
             await self.wanted.wait()
         while True:
-            async with steward(self.limits) as process:
+            async with steward(self.limits, self.loaded) as process:
                 self.pid = process.pid
                 async with anyio.create_task_group() as tasks:  # what is written and what is read do not wait in turn
                     tasks.start_soon(self._write, process)
@@ -113,9 +119,9 @@ class _Call:
 
 
 @asynccontextmanager
-async def steward(limits: Limits) -> AsyncIterator[anyio.abc.Process]:
+async def steward(limits: Limits, loaded: bool) -> AsyncIterator[anyio.abc.Process]:
     """A steward's process; leaving the block ends it and its workers."""
-    given = (str(limits.processes), str(limits.seconds), str(limits.memory_mb))
+    given = (str(limits.processes), str(limits.seconds), str(limits.memory_mb), "load" if loaded else "")
     command = [sys.executable, "-I", "-c", START, json.dumps(sys.path), *given]
     with anyio.CancelScope(shield=True):
         process = await anyio.open_process(
@@ -131,9 +137,12 @@ async def steward(limits: Limits) -> AsyncIterator[anyio.abc.Process]:
 
 
 @asynccontextmanager
-async def workers(limits: Limits) -> AsyncIterator[Workers]:
-    """Workers that end with the block. The task group is theirs: it lives as long as the app and owns no request."""
-    made = Workers(limits)
+async def workers(limits: Limits, *, loaded: bool = True) -> AsyncIterator[Workers]:
+    """Workers that end with the block; `loaded` ones start slower, and then have at hand what takes long to load.
+
+    The task group is theirs: it lives as long as the app and owns no request.
+    """
+    made = Workers(limits, loaded=loaded)
     with unwrapped():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(made.serve)
@@ -141,3 +150,4 @@ async def workers(limits: Limits) -> AsyncIterator[Workers]:
                 yield made
             finally:
                 tasks.cancel_scope.cancel()
+                made.close()

@@ -127,7 +127,9 @@ class _Reader:
             self.values.append(a + b if sign == "+" else a - b if sign == "-" else a * b if sign == "*" else a / b)
 
     def end(self) -> Fraction:
+        if self.operand:
+            raise _Wrong
         self.apply(0)
-        if self.operand or self.waiting or len(self.values) != 1:
+        if self.waiting:
             raise _Wrong
         return self.values[0]
