@@ -72,9 +72,14 @@ class Code(Settings):
         job = {"source": source, **self.model_dump(include={"tests", "cases", "seconds"})}
         async with limiter():
             told = await verdicts(json.dumps(job).encode() + b"\n", total, min(WALL_SECONDS, total * self.seconds + 2))
-        if told.startswith(REFUSED):
-            raise BackendError(f"code cannot be run safely here: {told[1:].decode(errors='replace')}")
-        return told.count(b"1") / total
+        return share_of(told, total)
+
+
+def share_of(told: bytes, total: int) -> float:
+    """The share of tests that a checker says were passed. Raises BackendError where it refused."""
+    if told.startswith(REFUSED):
+        raise BackendError(f"code cannot be run safely here: {told[1:].decode(errors='replace')}")
+    return told.count(b"1") / total
 
 
 def source_of(candidate: Candidate) -> str:
