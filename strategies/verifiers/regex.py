@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from strategies.answers import final_answer, spoken
 from strategies.protocols import Ask, BackendError
@@ -21,6 +21,15 @@ class Regex(Settings):
     where: Literal["answer", "text"] = Field(
         "answer", description="the final answer, or all of the text after thinking"
     )
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_one(cls, pattern: str) -> str:
+        try:  # only parsed, for compiling may already take seconds
+            re._parser.parse(pattern)  # type: ignore[attr-defined]
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"no regular expression: {error}") from None
+        return pattern
 
     async def score(self, candidates: Sequence[Candidate], ask: Ask) -> list[Score | None]:
         found = await each_text(matches, [self._read(candidate) for candidate in candidates], ask, self.pattern)

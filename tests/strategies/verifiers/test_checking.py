@@ -88,9 +88,17 @@ async def test_what_takes_too_long_to_search_is_not_judged_and_spoils_no_other()
     assert await values(Regex(pattern="a", where="text"), "a", "poison", "b", compute=compute) == [1, None, 0]
 
 
-async def test_a_pattern_that_is_none_is_refused_by_name():
+@pytest.mark.parametrize(
+    "pattern", ["(", "[", "a{2,1}", "(?P<n>a)(?P<n>b)", "*", "(" * 500 + ")" * 500, "x" * 1001, ""]
+)
+def test_a_pattern_that_is_none_is_refused(pattern):
+    with pytest.raises(ValidationError, match="pattern"):
+        Regex(pattern=pattern)
+
+
+async def test_a_pattern_that_cannot_be_compiled_is_refused_by_name():
     with pytest.raises(BackendError, match="regular expression") as refused:
-        await values(Regex(pattern="(", where="text"), "a")
+        await values(Regex(pattern="(?<=a*)b", where="text"), "a")
     assert (refused.value.status, refused.value.param) == (400, "reasoning_strategy.verifier.pattern")
 
 

@@ -161,7 +161,7 @@ import gc, os, sys
 def f(x):
     frame, found, word = sys._getframe(), 0, "".join(["SEC", "RET"])
     while frame:
-        found += any(word in repr(value) for value in frame.f_locals.values())
+        found += any(word in repr(value) for name, value in frame.f_locals.items() if name != "word")
         frame = frame.f_back
     for value in gc.get_objects():
         if isinstance(value, (list, tuple, set)):
@@ -268,8 +268,9 @@ anyio.run(lambda: share("import time\\ndef f(x):\\n    time.sleep(100)", "f(1)",
 """
 
 
-async def test_a_server_killed_by_kill_9_leaves_no_code_running():
-    process = await anyio.open_process([sys.executable, "-c", HOLDER], cwd=ROOT)
+async def test_a_server_killed_by_kill_9_leaves_no_code_running(tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = await anyio.open_process([sys.executable, "-c", HOLDER], cwd=ROOT, env=environment)
     async with process:
         await until(lambda: len(sandboxes()) >= 3, 20)
         process.kill()
