@@ -20,6 +20,7 @@ from server.worker import EXPIRED, HEAD, LARGEST, RESULT, become
 CANCEL = 1
 """The outcome in a request that calls a call off."""
 READ = 1 << 18
+PATIENCE_SECONDS = 0.2
 CALLS = 1000
 """Calls of a worker before a new one takes its place: caches grow."""
 
@@ -115,6 +116,8 @@ class Steward:
             part = b""
         worker.heard += part
         if not part or len(worker.heard) > HEAD.size + LARGEST or worker.number is None:
+            if not worker.calls and worker.number is None:
+                time.sleep(PATIENCE_SECONDS)  # it could not even start: nor may the next one
             self.dismiss(worker, b"the worker died")
             return
         if message := cut(worker.heard):

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 WARM_SECONDS = 2.0
 """An app that lives this long gets its workers without waiting for a first call."""
+PATIENCE_SECONDS = 0.5
+"""A steward that lived less is not replaced at once."""
 START = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
@@ -80,6 +82,7 @@ class Workers:
         with anyio.move_on_after(WARM_SECONDS):
             await self.wanted.wait()
         while True:
+            started = anyio.current_time()
             async with steward(self.limits, self.loaded) as process:
                 self.pid = process.pid
                 async with anyio.create_task_group() as tasks:  # what is written and what is read do not wait in turn
@@ -88,6 +91,8 @@ class Workers:
                     tasks.cancel_scope.cancel()
             for number in list(self._calls):  # it was killed: nobody knows where it was
                 self._settle(number, EXPIRED, b"the workers died")
+            if anyio.current_time() - started < PATIENCE_SECONDS:  # it may never be able to start
+                await anyio.sleep(PATIENCE_SECONDS)
 
     async def _write(self, process: anyio.abc.Process) -> None:
         assert process.stdin

@@ -28,6 +28,8 @@ AT_ONCE = 4
 """Responses under test at once, in the whole server."""
 WALL_SECONDS = 60.0
 """For all tests of one response."""
+START_SECONDS = 5.0
+"""Of these, for processes to start on a busy machine."""
 LONGEST = 100_000
 """Characters of code that are run."""
 START = "import sys; sys.path.append(sys.argv[1]); from strategies.verifiers.sandbox.checker import main; main()"
@@ -71,7 +73,9 @@ class Code(Settings):
         total = len(self.tests) + len(self.cases)
         job = {"source": source, **self.model_dump(include={"tests", "cases", "seconds"})}
         async with limiter():
-            told = await verdicts(json.dumps(job).encode() + b"\n", total, min(WALL_SECONDS, total * self.seconds + 2))
+            told = await verdicts(
+                json.dumps(job).encode() + b"\n", total, min(WALL_SECONDS, total * self.seconds + START_SECONDS)
+            )
         return share_of(told, total)
 
 

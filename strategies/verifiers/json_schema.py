@@ -56,7 +56,11 @@ def conforming(texts: Sequence[str], schema: dict[str, Any] | bool) -> list[str]
 
 def _allows(validator: Any, text: str) -> bool:
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return False
     return bool(validator.is_valid(document))
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

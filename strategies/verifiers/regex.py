@@ -32,14 +32,18 @@ class Regex(Settings):
         return pattern
 
     async def score(self, candidates: Sequence[Candidate], ask: Ask) -> list[Score | None]:
-        found = await each_text(matches, [self._read(candidate) for candidate in candidates], ask, self.pattern)
+        read = [self._read(candidate) for candidate in candidates]
+        found = await each_text(matches, [text or "" for text in read], ask, self.pattern)
         if "invalid" in found:
             raise BackendError(f"{self.pattern!r} is no regular expression", 400, "reasoning_strategy.verifier.pattern")
-        return [None if one is None else Score(float(one == "found")) for one in found]
+        return [
+            None if one is None else Score(float(one == "found" and text is not None))
+            for one, text in zip(found, read, strict=True)
+        ]
 
-    def _read(self, candidate: Candidate) -> str:
+    def _read(self, candidate: Candidate) -> str | None:
         said = spoken(candidate)
-        return said if self.where == "text" else final_answer(said, whole=candidate.finish == "stop") or ""
+        return said if self.where == "text" else final_answer(said, whole=candidate.finish == "stop")
 
 
 def matches(texts: Sequence[str], pattern: str) -> list[str]:

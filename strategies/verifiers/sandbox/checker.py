@@ -1,8 +1,9 @@
 """Tests code that nobody trusts: `main` reads a job and writes a verdict, "1" or "0", for each test as it ends.
 
 The tests run here, in a process of their own; the code under test runs in another, and only plain values come back from
-it. So it cannot see a test, patch what a test uses, return an object that claims to equal anything, or end a test: a
-verdict depends on nothing but the values that it returns.
+it. So it cannot see a test, patch what a test uses, return an object that claims to equal a value, or end a test: a
+verdict depends on nothing but what it answers. (Objects of classes of its own do answer for themselves when they are
+called, indexed, iterated or asked for their length.)
 """
 
 import fcntl

@@ -159,5 +159,7 @@ def _libc() -> ctypes.CDLL:
 
 
 def _prctl(option: int, value: int, pointer: bytes | None = None) -> int:
+    if sys.platform != "linux":
+        return -1
     result: int = _libc().prctl(option, ctypes.c_ulong(value), pointer, ctypes.c_ulong(0), ctypes.c_ulong(0))
     return result
