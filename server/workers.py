@@ -36,8 +36,8 @@ QUIET = {"PATH": os.defpath, "LANG": "C.UTF-8"}
 class Workers:
     """Calls functions in worker processes. `async with workers(…) as compute: await compute(function, *arguments)`."""
 
-    def __init__(self, limits: Limits, *, loaded: bool = True) -> None:
-        self.limits, self.loaded = limits, loaded
+    def __init__(self, limits: Limits, *, loaded: bool = True, warm_seconds: float = WARM_SECONDS) -> None:
+        self.limits, self.loaded, self.warm_seconds = limits, loaded, warm_seconds
         self.wanted = anyio.Event()
         self.pid: int | None = None
         self._calls: dict[int, _Call] = {}
@@ -79,7 +79,7 @@ class Workers:
 
     async def serve(self) -> None:
         """Keep a steward, once there is a call or the app has lived for a while, until cancelled."""
-        with anyio.move_on_after(WARM_SECONDS):
+        with anyio.move_on_after(self.warm_seconds):
             await self.wanted.wait()
         while True:
             started = anyio.current_time()
@@ -142,12 +142,12 @@ async def steward(limits: Limits, loaded: bool) -> AsyncIterator[anyio.abc.Proce
 
 
 @asynccontextmanager
-async def workers(limits: Limits, *, loaded: bool = True) -> AsyncIterator[Workers]:
+async def workers(limits: Limits, *, loaded: bool = True, warm_seconds: float = WARM_SECONDS) -> AsyncIterator[Workers]:
     """Workers that end with the block; `loaded` ones start slower, and then have at hand what takes long to load.
 
     The task group is theirs: it lives as long as the app and owns no request.
     """
-    made = Workers(limits, loaded=loaded)
+    made = Workers(limits, loaded=loaded, warm_seconds=warm_seconds)
     with unwrapped():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(made.serve)

@@ -180,6 +180,11 @@ async def test_nothing_is_started_before_it_is_needed():
         assert compute.pid is None
 
 
+async def test_an_app_that_lives_on_has_them_started_before_a_call():
+    async with workers(Limits(), loaded=False, warm_seconds=0.01) as compute:
+        await until(lambda: compute.pid and len(children(compute.pid)) == 2, 5)
+
+
 HOLDER = """
 import sys, anyio
 from server.settings import Workers
@@ -259,13 +264,16 @@ async def lags(ticks):
 
 @asynccontextmanager
 async def on_time():
-    """Fails where the event loop is late by more than 20 ms at the 95th percentile of the time in this block."""
-    late = []
+    """Fails where this block makes the event loop late by more than 20 ms, and more than the machine does by itself."""
+    idle, late = [], []
+    with anyio.move_on_after(0.3):
+        await lags(idle)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lags, late)
         yield
         tasks.cancel_scope.cancel()
-    assert sorted(late)[len(late) * 95 // 100] <= 0.02
+    assert sorted(late)[len(late) // 2] <= max(0.02, 3 * sorted(idle)[len(idle) // 2])
+    assert sorted(late)[len(late) * 95 // 100] <= max(0.02, 3 * max(idle))
 
 
 @asyncio_only

@@ -81,6 +81,7 @@ async def test_a_pattern_is_looked_for_in_the_answer_or_in_all_of_the_text():
     assert await values(Regex(pattern="[A-Z]+"), *texts) == [0, 1, 0]
     assert await values(Regex(pattern="AB|cd", where="text"), *texts) == [1, 1, 1]
     assert await values(Regex(pattern="^AB", where="text"), *texts) == [0, 0, 1]
+    assert await values(Regex(pattern=".*"), *texts) == [1, 1, 0], "no answer matches nothing"
 
 
 async def test_what_takes_too_long_to_search_is_not_judged_and_spoils_no_other():
@@ -115,8 +116,9 @@ async def test_a_document_has_to_be_json_of_the_given_shape():
         '{"n": 3}, {}',
         "",
         "[" * 9999,
+        "NaN",
     )
-    assert await values(JsonSchema(schema=SHAPE), *texts) == [1, 1, 0, 1, 0, 0, 0, 0]
+    assert await values(JsonSchema(schema=SHAPE), *texts) == [1, 1, 0, 1, 0, 0, 0, 0, 0]
 
 
 async def test_a_schema_that_is_none_is_refused_by_name():
