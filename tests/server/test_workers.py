@@ -290,8 +290,8 @@ async def test_poison_costs_its_limit_stalls_nothing_and_equals_nothing():
         for poison in POISON.items():
             await taste(poison)
         assert await until_right(compute, ["x+1"], "1+x") == 0, "the pool lives"
-    assert sorted(took.values())[len(took) // 2] < limit + 0.2, "a busy machine may be late once, not as a rule"
-    assert max(took.values()) < limit + 3
+    assert sorted(took.values())[len(took) // 2] < limit + 0.5, "a busy machine may be late at times, not as a rule"
+    assert max(took.values()) < limit + 5
 
 
 @asyncio_only
