@@ -19,6 +19,7 @@ from server.metrics import Metrics
 from server.resolve import check_presets
 from server.settings import Settings
 from server.trace import TraceEvent
+from server.workers import workers
 from strategies.registry import Registry
 
 
@@ -51,6 +52,7 @@ def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
         async with (
             aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
             scorers(session) as app.state.scorers,
+            workers(settings.workers) as app.state.compute,
         ):
             app.state.pool = Pool(settings.engines, session)
             app.state.started.set()

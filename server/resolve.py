@@ -166,6 +166,8 @@ def made_verifier(
     if kind is None:
         known = ", ".join(sorted({*registry.verifiers, *settings.verifiers}))
         raise refused(f"unknown verifier {name!r}; there are {known}", param)
+    if getattr(kind, "guarded", False) and not settings.limits.run_code:
+        raise refused(f"the verifier {name} is off on this server: limits.run_code turns it on", param)
     operators: frozenset[str] = getattr(kind, "operator", frozenset())
     for field in sorted(operators & asked.keys()):
         raise refused(f"only [verifiers.NAME] of the server's settings sets {field}", f"{param}.{field}")

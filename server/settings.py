@@ -64,6 +64,15 @@ class Limits(Part):
     template_arguments: tuple[str, ...] = Field(
         ("enable_thinking", "thinking"), description="what requests may pass to chat templates"
     )
+    run_code: bool = Field(False, description="whether the verifier `code` may run what the model writes")
+
+
+class Workers(Part):
+    """The processes that parse what may take too long to parse, and what one call of theirs may take."""
+
+    processes: int = Field(2, ge=1, le=64)
+    seconds: float = Field(2.0, gt=0, description="wall time of one call")
+    memory_mb: int = Field(1024, ge=256, description="address space of one process, in MiB")
 
 
 class BudgetSpec(BaseModel):
@@ -129,6 +138,7 @@ class Settings(BaseSettings):
     engines: tuple[Engine, ...] = ()
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
+    workers: Workers = Workers()
     efforts: dict[EffortName, Effort] = EFFORTS
     verifiers: dict[str, VerifierSettings] = {}
     prompts: dict[str, PromptSettings] = {}

@@ -10,26 +10,41 @@ from strategies.a_star import AStar
 from strategies.base import Strategy
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
+from strategies.coverage import Coverage
+from strategies.deepconf import DeepConf
 from strategies.dvts import Dvts
+from strategies.gen_select import GenSelect
+from strategies.knockout import Knockout
 from strategies.mcts import Mcts
 from strategies.particle_filter import ParticleFilter
 from strategies.protocols import Verifier
 from strategies.rebase import Rebase
 from strategies.self_consistency import SelfConsistency
+from strategies.short_m import ShortM
 from strategies.single import Single
 from strategies.verifiers.arithmetic import Arithmetic
+from strategies.verifiers.code import Code
 from strategies.verifiers.ensemble import Ensemble
+from strategies.verifiers.expression import Expression
+from strategies.verifiers.json_schema import JsonSchema
 from strategies.verifiers.judge import Judge
 from strategies.verifiers.logprob import LogProb
+from strategies.verifiers.math_equal import MathEqual
 from strategies.verifiers.outcome_reward import OutcomeReward
 from strategies.verifiers.p_true import PTrue
 from strategies.verifiers.process_reward import ProcessReward
+from strategies.verifiers.regex import Regex
 from strategies.verifiers.self_certainty import SelfCertainty
 
 STRATEGIES: tuple[type[Strategy], ...] = (
     Single,
     SelfConsistency,
+    ShortM,
+    DeepConf,
+    Coverage,
     BestOfN,
+    Knockout,
+    GenSelect,
     BeamSearch,
     Dvts,
     Rebase,
@@ -38,9 +53,14 @@ STRATEGIES: tuple[type[Strategy], ...] = (
     AStar,
 )
 VERIFIERS: tuple[type[BaseModel], ...] = (
-    Arithmetic,
     PTrue,
     Judge,
+    Arithmetic,
+    MathEqual,
+    Expression,
+    Regex,
+    JsonSchema,
+    Code,
     LogProb,
     SelfCertainty,
     OutcomeReward,
