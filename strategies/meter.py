@@ -85,7 +85,7 @@ class Meter:
     @contextmanager
     def wave(self, n: int) -> Iterator[Shares]:
         """A wave of `n` sequences begins: yields equal shares of what is free, held for them until they take them."""
-        shares = Shares(self.free // (max(1, n) * max(1, self._idle)), n)
+        shares = Shares(self.share // max(1, n), n)
         self._idle -= 1
         self._held += shares.each * n
         try:
@@ -98,6 +98,11 @@ class Meter:
     def free(self) -> int:
         """Tokens neither spent nor held."""
         return max(0, self.budget.tokens - self.spent.tokens - self._held)
+
+    @property
+    def share(self) -> int:
+        """What of the free tokens falls to each run that holds none."""
+        return self.free // max(1, self._idle)
 
     async def take(self, want: int, n: int, shares: Shares | None = None) -> int:
         """An allowance for each of `n` sequences that want `want` tokens: their wave's shares, or of what is free.

@@ -6,17 +6,34 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from strategies.auto import Auto
 from strategies.base import Strategy
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
+from strategies.budget_forcing import BudgetForcing
+from strategies.early_exit import EarlyExit
+from strategies.parallel_then_revise import ParallelThenRevise
 from strategies.protocols import Verifier
+from strategies.revise import Revise
+from strategies.rsa import Rsa
 from strategies.self_consistency import SelfConsistency
 from strategies.single import Single
 from strategies.verifiers.arithmetic import Arithmetic
 from strategies.verifiers.judge import Judge
 from strategies.verifiers.p_true import PTrue
 
-STRATEGIES: tuple[type[Strategy], ...] = (Single, SelfConsistency, BestOfN, BeamSearch)
+STRATEGIES: tuple[type[Strategy], ...] = (
+    Single,
+    SelfConsistency,
+    BestOfN,
+    BeamSearch,
+    BudgetForcing,
+    EarlyExit,
+    Revise,
+    ParallelThenRevise,
+    Rsa,
+    Auto,
+)
 VERIFIERS: tuple[type[BaseModel], ...] = (Arithmetic, PTrue, Judge)
 
 

@@ -3,10 +3,16 @@
 import pytest
 
 from strategies.answers import answer_of
+from strategies.auto import Auto
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
+from strategies.budget_forcing import BudgetForcing
+from strategies.early_exit import EarlyExit
 from strategies.events import Closed
+from strategies.parallel_then_revise import ParallelThenRevise
 from strategies.registry import Registry
+from strategies.revise import Revise
+from strategies.rsa import Rsa
 from strategies.self_consistency import SelfConsistency
 from strategies.single import Single
 from strategies.testing import FakeBackend, FakeVerifier, chatter, check_strategy, play
@@ -22,6 +28,18 @@ STRATEGIES = [
     BestOfN(n=4, selection="weighted_vote"),
     BeamSearch(beams=2, width=2, depth=4),
     BeamSearch(beams=2, width=3, depth=6, min_score=0.05, step_tokens=3, selection="weighted_vote"),
+    BudgetForcing(),
+    BudgetForcing(min_thinking=9, max_thinking=12, waits=3, answer_tokens=64),
+    EarlyExit(),
+    EarlyExit(every=2, stable=2),
+    Revise(),
+    Revise(rounds=4),
+    ParallelThenRevise(n=3),
+    ParallelThenRevise(n=4, k=3, rounds=2, selection="max"),
+    Rsa(n=3, k=2),
+    Rsa(n=4, rounds=2, k=9),
+    Auto(n=11),
+    Auto(n=12, probe=3, verifier="judge"),
 ]
 
 
