@@ -45,7 +45,7 @@ class Wording(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     name: str = Field("zero_shot", description="none, zero_shot, few_shot, supervised, long, or one of the settings")
-    text: str | None = Field(None, description="takes the place of the prompt's own words")
+    text: str | None = Field(None, min_length=1, description="takes the place of the prompt's own words")
     examples: list[Example] = Field([], max_length=64, description="shown as earlier turns; few_shot needs some")
 
     @property
