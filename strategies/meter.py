@@ -5,7 +5,7 @@ overspent, however coarsely an engine reports. While tokens are scarce, a wave's
 whoever finds nothing left waits for what others give back.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -83,9 +83,13 @@ class Meter:
         return self.spent.samples >= self.budget.samples
 
     @contextmanager
-    def wave(self, n: int) -> Iterator[Shares]:
-        """A wave of `n` sequences begins: yields equal shares of what is free, held for them until they take them."""
-        shares = Shares(self.share // max(1, n), n)
+    def wave(self, wanted: Sequence[int]) -> Iterator[Shares]:
+        """Sequences that want so many tokens begin: yields equal shares of what is free, held until they take them.
+
+        No share is more than the most that one of them wants: others may begin while these grow.
+        """
+        n = len(wanted)
+        shares = Shares(min(self.share // max(1, n), max(wanted, default=0)), n)
         self._idle -= 1
         self._held += shares.each * n
         try:
