@@ -28,10 +28,10 @@ class BudgetForcing(Strategy):
         path = opened(await run.rendered(root))
         kept = min(self.answer_tokens + len(FINAL), run.room(path) // 2)
         waits = 0
-        while (left := self.left(path, run.room(path) - kept)) > 0:
-            grown = await run.extend(path, step=CLOSE, step_tokens=left)
-            if not grown or grown[0].finish == "cut":
-                return
+        while not (run.late or run.last) and (left := self.left(path, run.room(path) - kept)) > 0:
+            grown = await run.extend(path, step=CLOSE, step_tokens=left, until=lambda growth: run.late)
+            if not grown:  # another choice has started the last sequence
+                break
             [path] = grown
             if not ended(path) or waits == self.waits or path.tokens >= self.min_thinking:
                 break

@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from strategies import select
 from strategies.answers import answer_of
 from strategies.base import Strategy
 from strategies.protocols import BackendError
@@ -44,15 +43,16 @@ class EarlyExit(Strategy):
         path = opened(await run.rendered(root))
         kept = min(self.answer_tokens + len(FINAL), run.room(path) // 2)
         probed: list[str | None] = []
-        while not ended(path) and (left := run.room(path) - kept) > 0:
-            async with run.race(path, step=CLOSE, step_tokens=min(self.every, left)) as growing:
-                if path.tokens:
+        while not (ended(path) or run.late or run.last) and (left := run.room(path) - kept) > 0:
+            most = min(self.every, left)
+            async with run.race(path, step=CLOSE, step_tokens=most, until=lambda growth: run.late) as growing:
+                if path.tokens and not run.last:
                     probed.append(await probe(path, run))
                     if settled(probed, self.stable):
                         break
                 grown = [child async for child in growing]
-            if not grown or grown[0].finish == "cut":
-                return
+            if not grown:  # another choice has started the last sequence
+                break
             [path] = grown
         sure = settled(probed, self.stable)
         end = f"settled on {probed[-1]}" if sure else "it ended by itself" if ended(path) else "out of room"
@@ -60,7 +60,7 @@ class EarlyExit(Strategy):
         await run.answer(closed(path, "" if sure or ended(path) else FINAL))
 
     def select(self, found: Sequence[Candidate]) -> Candidate:
-        return super().select([c for c in found if PROBE not in c.text] or select.leaves(found))
+        return super().select([c for c in found if PROBE not in c.text] or found)
 
 
 async def probe(path: Candidate, run: Run) -> str | None:

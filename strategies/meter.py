@@ -34,6 +34,7 @@ class Meter:
     def __init__(self, budget: Budget, clock: Callable[[], float] = anyio.current_time) -> None:
         self.budget = budget
         self.deadline = clock() + budget.seconds
+        self._clock = clock
         self.cut: Limit | None = None
         self.spent = Spent()
         self.first_prompt = 0
@@ -81,6 +82,16 @@ class Meter:
     def spent_up(self) -> bool:
         """Whether no further sequence may start."""
         return self.spent.samples >= self.budget.samples
+
+    @property
+    def late(self) -> bool:
+        """Whether the last quarter of the time has begun."""
+        return self._clock() > self.deadline - self.budget.seconds / 4
+
+    @property
+    def last(self) -> bool:
+        """Whether no more sequences may start than there are runs."""
+        return self.budget.samples - self.spent.samples <= len(self._scopes)
 
     @contextmanager
     def wave(self, wanted: Sequence[int]) -> Iterator[Shares]:

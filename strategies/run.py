@@ -127,6 +127,16 @@ class Run:
         limits = [limit for limit in (own, None if context is None else context - said) if limit is not None]
         return max(0, min(min(limits, default=ROOM) - path.tokens, self._meter.share))
 
+    @property
+    def late(self) -> bool:
+        """Whether it is time to answer: the last quarter of it has begun."""
+        return self._meter.late
+
+    @property
+    def last(self) -> bool:
+        """Whether so few sequences may still start that the next one should be the answer."""
+        return self._meter.last
+
     async def score(self, candidates: Iterable[Candidate], ahead: Iterable[Candidate] | None = None) -> list[Candidate]:
         """The same candidates, judged: by what became of them, where that is told as `ahead`, one each.
 

@@ -32,13 +32,14 @@ def closed(path: Candidate, words: str = "") -> Candidate:
     """The path with its thinking closed, as the model has done it or else by us, the answer beginning with `words`."""
     if not thinking(path):
         return path
-    return (unended(path) if path.finish == "stop" else path).saying(f"\n{CLOSE}\n\n{words}")
+    return (unended(path) if path.finish in ("stop", "cut") else path).saying(f"\n{CLOSE}\n\n{words}")
 
 
 def unended(path: Candidate, said: str | None = None) -> Candidate:
     """The path whose last step says `said` instead, or the same but goes on.
 
-    It loses its token ids, among which are those that ended it; an engine tokenises it anew.
+    It loses its token ids, for those that ended it, or that came without their text as it was cut off, are among them;
+    an engine tokenises it anew.
     """
     *before, last = path.steps
     text = last.text if said is None else said

@@ -20,6 +20,12 @@ STRATEGIES = [
     {"name": "best_of_n", "n": 3, "verifier": "judge"},
     {"name": "beam_search", "beams": 2, "width": 2, "verifier": "arithmetic", "step_tokens": 48},
     {"name": "beam_search", "beams": 2, "width": 2, "verifier": "p_true", "min_score": 0.1},
+    {"name": "budget_forcing", "min_thinking": 32, "max_thinking": 64, "answer_tokens": 64},
+    {"name": "early_exit", "every": 16, "stable": 2, "answer_tokens": 64},
+    {"name": "revise", "rounds": 2},
+    {"name": "parallel_then_revise", "n": 3, "k": 2, "verifier": "arithmetic"},
+    {"name": "rsa", "n": 3, "rounds": 2, "k": 2},
+    {"name": "auto", "n": 6, "verifier": "arithmetic"},
 ]
 
 
@@ -66,13 +72,14 @@ def check_whole(whole, strategy):
     trace, text = whole.ponder, whole.choices[0].message.content
     [choice] = trace["choices"]
     chosen = next(c for c in trace["candidates"] if c["id"] == choice["chosen"])
-    assert text.endswith(chosen["text"].lstrip())
+    assert text.endswith(chosen["text"].rpartition("</think>")[2].lstrip())
     assert whole.usage.completion_tokens == sum(trace["tokens"][name] for name in ("answer", "reasoning", "verifier"))
     assert trace["lost"] == []
     check_think(text, strategy)
     if verifier := strategy.get("verifier"):
         assert trace["plan"]["verifier"]["name"] == verifier
-        assert all(0 <= c["score"] <= 1 for c in trace["candidates"] if c["finish"] != "cut")
+        assert all(0 <= c["score"] <= 1 for c in trace["candidates"] if c["score"] is not None)
+        assert any(c["score"] is not None for c in trace["candidates"]) or strategy["name"] == "auto"
         assert (trace["tokens"]["verifier"] > 0) == (verifier != "arithmetic")
 
 

@@ -159,3 +159,13 @@ async def test_an_engine_that_does_not_tokenise_continues_the_message_by_its_tex
         wishes = {"reasoning_strategy": strategy, "reasoning_format": "none", "max_tokens": 200}
         reply = (await served.chat(**wishes)).json()
     assert reply["choices"][0]["message"]["content"].endswith("It is <answer>5</answer>")
+
+
+@pytest.mark.parametrize("budget", [{"tokens": 300}, {"samples": 5}, {"seconds": 2}], ids=str)
+@pytest.mark.parametrize("strategy", [FORCED, EXIT], ids=str)
+async def test_two_choices_that_share_a_budget_both_answer(strategy, budget):
+    slow = {"delay": 0.02} if "seconds" in budget else {}
+    async with ponder(lambda ask: Reply("so it is five. ", ends=False), **slow) as served:
+        wishes = {"reasoning_strategy": strategy, "reasoning_budget": budget, "max_tokens": 200, "n": 2, **TEMPLATE}
+        reply = (await served.chat(reasoning_format="none", **wishes)).json()
+    assert [bool(choice["message"]["content"]) for choice in reply["choices"]] == [True, True]

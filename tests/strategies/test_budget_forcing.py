@@ -129,7 +129,17 @@ async def test_it_is_one_path_and_one_answer():
     assert played.answer.id == "0.0.0.0"
 
 
-async def test_a_budget_that_ends_inside_the_thinking_leaves_the_thinking():
-    played = await play(BudgetForcing(), Thinks(thinking("a b</think>")), budget=Budget(samples=1, seconds=5))
-    assert played.meter.cut == "samples"
-    assert spoken(played.answer) == ""
+@pytest.mark.parametrize(("samples", "thought"), [(1, 0), (2, 2), (3, 4)])
+async def test_the_last_sequence_that_may_start_is_the_answer(samples, thought):
+    backend = Thinks(thinking("a b</think>", "c d</think>", "e f</think>"))
+    played = await play(BudgetForcing(waits=9), backend, budget=Budget(samples=samples, seconds=5))
+    assert played.answer.thought == thought
+    assert spoken(played.answer).endswith("so \\boxed{5}")
+
+
+async def test_a_thinking_that_takes_too_long_is_broken_off_in_time_for_the_answer():
+    backend = Thinks(thinking("hm " * 900), pause=0.002)
+    played = await play(BudgetForcing(), backend, budget=Budget(seconds=0.3))
+    assert 0 < played.answer.thought < 150
+    assert spoken(played.answer) == "Final answer:so \\boxed{5}"
+    assert played.meter.cut is None

@@ -133,10 +133,25 @@ async def test_the_same_seed_thinks_the_same_whatever_finishes_first():
     assert len(answers) == 1
 
 
-async def test_a_budget_that_ends_inside_the_thinking_answers_with_no_probe():
-    backend = Thinks(thinking("4}", "5}"), pause=0.001)
-    played = await play(EarlyExit(every=4), backend, budget=Budget(samples=4, seconds=5))
-    assert played.meter.cut == "samples"
+@pytest.mark.parametrize(("samples", "thought"), [(1, 0), (2, 4), (3, 8), (4, 8), (5, 12)])
+async def test_the_last_sequence_that_may_start_is_the_answer(samples, thought):
+    backend = Thinks(thinking("4}", "5}", "6}", "7}"))
+    played = await play(EarlyExit(every=4), backend, budget=Budget(samples=samples, seconds=5))
+    assert played.answer.thought == thought
+    assert spoken(played.answer).endswith("so \\boxed{5}")
+
+
+async def test_a_thinking_that_takes_too_long_is_broken_off_in_time_for_the_answer():
+    backend = Thinks(thinking(*map(str, range(900))), pause=0.002)
+    played = await play(EarlyExit(every=16), backend, budget=Budget(seconds=0.3))
+    assert 0 < played.answer.thought < 150
+    assert spoken(played.answer) == "Final answer:so \\boxed{5}"
+    assert played.meter.cut is None
+
+
+async def test_a_deadline_inside_the_thinking_answers_with_no_probe():
+    backend = Thinks(thinking("5} " + "x " * 90, chunk="hm " * 4 + "hm"), pause=0.03)
+    played = await play(EarlyExit(every=4), backend, budget=Budget(seconds=0.2))
     assert PROBE not in played.answer.text
 
 

@@ -272,3 +272,14 @@ async def test_a_run_tells_how_much_room_a_path_has():
         await play(playing(explore), FakeBackend(saying("a b c")), sampling=sampling, budget=budget)
         said = len("<think>\n") if room == 4096 else 0
         assert told == [room, room - 3 - said]
+
+
+async def test_a_run_tells_when_it_is_time_for_the_answer():
+    async def explore(root, run):
+        told.append((run.late, run.last))
+        await run.extend(root)
+        told.append((run.late, run.last))
+
+    told = []
+    await play(playing(explore), FakeBackend(saying("a"), pause=0.04), budget=Budget(samples=2, seconds=0.05))
+    assert told == [(False, False), (True, True)]
