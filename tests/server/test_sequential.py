@@ -64,7 +64,7 @@ async def test_a_client_that_hangs_up_stops_the_work(strategy):
 
 
 async def test_attempts_that_fill_the_context_end_the_search_and_not_the_request():
-    async with ponder(lambda ask: "one " * 250 + "<answer>5</answer>", max_model_len=700) as served:
+    async with ponder(lambda ask: "one " * 200 + "<answer>5</answer>", max_model_len=430) as served:
         strategy = {"name": "rsa", "n": 4, "rounds": 3}
         reply = (await served.chat(reasoning_strategy=strategy, return_trace=True)).json()
     assert reply["choices"][0]["message"]["content"].endswith("<answer>5</answer>")
