@@ -124,7 +124,9 @@ class PromptSettings(Part):
     """A chain-of-thought prompt under a name of the operator's, built on the one that is its `kind`."""
 
     kind: Literal["zero_shot", "few_shot", "supervised", "long"] = "supervised"
-    text: str | None = Field(None, description="what is said after the question, in the place of the kind's own words")
+    text: str | None = Field(
+        None, min_length=1, description="what is said after the question, in the place of the kind's own words"
+    )
     examples: list[Example] = Field([], description="questions and answers, shown as earlier turns")
 
 

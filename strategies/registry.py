@@ -7,18 +7,24 @@ from typing import Any
 from pydantic import BaseModel
 
 from strategies.a_star import AStar
+from strategies.auto import Auto
 from strategies.base import Strategy
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
+from strategies.budget_forcing import BudgetForcing
 from strategies.coverage import Coverage
 from strategies.deepconf import DeepConf
 from strategies.dvts import Dvts
+from strategies.early_exit import EarlyExit
 from strategies.gen_select import GenSelect
 from strategies.knockout import Knockout
 from strategies.mcts import Mcts
+from strategies.parallel_then_revise import ParallelThenRevise
 from strategies.particle_filter import ParticleFilter
 from strategies.protocols import Verifier
 from strategies.rebase import Rebase
+from strategies.revise import Revise
+from strategies.rsa import Rsa
 from strategies.self_consistency import SelfConsistency
 from strategies.short_m import ShortM
 from strategies.single import Single
@@ -38,6 +44,8 @@ from strategies.verifiers.self_certainty import SelfCertainty
 
 STRATEGIES: tuple[type[Strategy], ...] = (
     Single,
+    BudgetForcing,
+    EarlyExit,
     SelfConsistency,
     ShortM,
     DeepConf,
@@ -51,6 +59,10 @@ STRATEGIES: tuple[type[Strategy], ...] = (
     ParticleFilter,
     Mcts,
     AStar,
+    Revise,
+    ParallelThenRevise,
+    Rsa,
+    Auto,
 )
 VERIFIERS: tuple[type[BaseModel], ...] = (
     PTrue,

@@ -36,6 +36,12 @@ STRATEGIES = [
     {"name": "coverage", "n": 4, "verifier": "arithmetic"},
     {"name": "knockout", "n": 4},
     {"name": "gen_select", "n": 4, "only_when_split": False, "think_tokens": 16},
+    {"name": "budget_forcing", "min_thinking": 32, "max_thinking": 64, "answer_tokens": 64},
+    {"name": "early_exit", "every": 16, "stable": 2, "answer_tokens": 64},
+    {"name": "revise", "rounds": 2},
+    {"name": "parallel_then_revise", "n": 3, "k": 2, "verifier": "arithmetic"},
+    {"name": "rsa", "n": 3, "rounds": 2, "k": 2},
+    {"name": "auto", "n": 6, "verifier": "arithmetic"},
 ]
 
 
@@ -82,7 +88,7 @@ def check_whole(whole, strategy):
     trace, text = whole.ponder, whole.choices[0].message.content
     [choice] = trace["choices"]
     chosen = next(c for c in trace["candidates"] if c["id"] == choice["chosen"])
-    assert text.endswith(chosen["text"].lstrip())
+    assert text.endswith(chosen["text"].rpartition("</think>")[2].lstrip())
     assert whole.usage.completion_tokens == sum(trace["tokens"][name] for name in ("answer", "reasoning", "verifier"))
     assert trace["lost"] == []
     check_think(text, strategy)
@@ -91,6 +97,8 @@ def check_whole(whole, strategy):
         scores = [c["score"] for c in trace["candidates"] if c["finish"] != "cut"]
         assert all(0 <= score <= 1 for score in scores if score is not None)
         assert None not in scores or "lookahead" in strategy
+        assert all(0 <= c["score"] <= 1 for c in trace["candidates"] if c["score"] is not None)
+        assert any(c["score"] is not None for c in trace["candidates"]) or strategy["name"] == "auto"
         assert (trace["tokens"]["verifier"] > 0) == (verifier != "arithmetic")
 
 

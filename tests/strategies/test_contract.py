@@ -4,18 +4,24 @@ import pytest
 
 from strategies.a_star import AStar
 from strategies.answers import answer_of
+from strategies.auto import Auto
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
+from strategies.budget_forcing import BudgetForcing
 from strategies.coverage import Coverage
 from strategies.deepconf import DeepConf
 from strategies.dvts import Dvts
+from strategies.early_exit import EarlyExit
 from strategies.events import Closed
 from strategies.gen_select import GenSelect
 from strategies.knockout import Knockout
 from strategies.mcts import Mcts
+from strategies.parallel_then_revise import ParallelThenRevise
 from strategies.particle_filter import ParticleFilter
 from strategies.rebase import Rebase
 from strategies.registry import Registry
+from strategies.revise import Revise
+from strategies.rsa import Rsa
 from strategies.self_consistency import SelfConsistency
 from strategies.short_m import ShortM
 from strategies.single import Single
@@ -55,6 +61,18 @@ STRATEGIES = [
     Knockout(n=4, comparisons=2),
     GenSelect(n=5, window=2),
     GenSelect(n=4, think_tokens=5, only_when_split=False),
+    BudgetForcing(),
+    BudgetForcing(min_thinking=9, max_thinking=12, waits=3, answer_tokens=64),
+    EarlyExit(),
+    EarlyExit(every=2, stable=2),
+    Revise(),
+    Revise(rounds=4),
+    ParallelThenRevise(n=3),
+    ParallelThenRevise(n=4, k=3, rounds=2, selection="max"),
+    Rsa(n=3, k=2),
+    Rsa(n=4, rounds=2, k=9),
+    Auto(n=11),
+    Auto(n=12, probe=3, verifier="judge"),
 ]
 
 
