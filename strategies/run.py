@@ -1,8 +1,8 @@
 """What a strategy may do: grow candidates, judge them, drop them, answer."""
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -102,9 +102,15 @@ class Run:
         broods = [self._bear(parent, count, sampling) for parent, count in zip(rendered, counts, strict=True)]
         if not any(broods) and self._meter.spent_up:
             self._scope.cancel()
-        race = Race(self._backend, self._found, self._judged if judge else None, until)
+        together_later = judge and self.verifier is not None and self.verifier.compares
+        each = self._judged if judge and not together_later else None
+        race = Race(self._backend, self._found, each, until)
         async with race.running(list(self._groups(broods, group or self._group))) as arriving:
-            yield arriving
+            if not together_later:
+                yield arriving
+                return
+            async with aclosing(self._judged_together(arriving)) as judged:
+                yield judged
 
     async def answer(self, parent: Candidate, **sampling: Any) -> None:
         """Grow `parent` once as the answer itself: its tokens reach the caller as they come."""
@@ -165,6 +171,11 @@ class Run:
     def note(self, text: str, *candidates: Candidate, **facts: Any) -> None:
         """Say something in the trace, perhaps about some candidates, perhaps with figures."""
         self._found.note(text, candidates, facts)
+
+    async def _judged_together(self, arriving: AsyncIterator[Candidate]) -> AsyncGenerator[Candidate]:
+        wave = sorted([child async for child in arriving], key=self._found.place)
+        for child in await self.score(wave):
+            yield child
 
     async def _judged(self, candidate: Candidate) -> Candidate:
         [judged] = await self.score([candidate])

@@ -5,9 +5,11 @@ import pytest
 
 from strategies.answers import answer_of
 from strategies.base import Judged, Strategy, execute
+from strategies.best_of_n import BestOfN
 from strategies.events import Answered, Closed, Note, Opened, Pruned, Scored, Token
 from strategies.meter import Meter
 from strategies.protocols import BackendError
+from strategies.registry import Registry
 from strategies.testing import ROOT, FakeBackend, FakeVerifier, play
 from strategies.types import Budget, Candidate, Prompt, Sampling, Step
 
@@ -283,3 +285,27 @@ async def test_a_run_tells_when_it_is_time_for_the_answer():
     told = []
     await play(playing(explore), FakeBackend(saying("a"), pause=0.04), budget=Budget(samples=2, seconds=0.05))
     assert told == [(False, False), (True, True)]
+
+
+async def test_a_verifier_that_compares_gets_all_of_a_race_at_once():
+    class Compares(FakeVerifier):
+        compares = True
+
+        async def score(self, candidates, ask):
+            waves.append([candidate.id for candidate in candidates])
+            return await super().score(candidates, ask)
+
+    waves = []
+    verifier = Compares(lambda c: int(c.id[-1]))
+    played = await play(BestOfN(n=4), FakeBackend(saying("a"), jitter=1), verifier=verifier, group=1)
+    assert waves.pop() == ["0.0", "0.1", "0.2", "0.3"]
+    assert played.answer.id == "0.3"
+
+
+@pytest.mark.parametrize("pairwise", ["judge", "ensemble"])
+async def test_comparing_judges_work_under_best_of_n(pairwise):
+    judge = {"name": "judge", "mode": "pairwise"}
+    verifier = Registry().verifier(judge if pairwise == "judge" else {"name": "ensemble", "members": [judge]})
+    backend = FakeBackend(lambda call, seed: "A" if call.max_tokens == 4 else "x \\boxed{1}")
+    played = await play(BestOfN(n=3), backend, verifier=verifier)
+    assert len(of_kind(played, Scored)) == 3
