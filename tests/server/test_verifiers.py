@@ -118,5 +118,5 @@ async def test_a_hostile_pattern_costs_a_worker_its_time_and_the_reply_nothing_b
         start = time.monotonic()
         reply = await served.chat(reasoning_strategy=best(hostile, n=2))
         assert reply.status_code == 200
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 30
         assert (await served.chat()).status_code == 200
