@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from server import engine_routes, errors, routes
 from server.backends.pool import Pool
+from server.backends.pooling import scorers
 from server.headers import Headers
 from server.metrics import Metrics
 from server.resolve import check_presets
@@ -50,6 +51,7 @@ def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
         connector = aiohttp.TCPConnector(limit=0)
         async with (
             aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
+            scorers(session) as app.state.scorers,
             workers(settings.workers) as app.state.compute,
         ):
             app.state.pool = Pool(settings.engines, session)

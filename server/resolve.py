@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from server.errors import ApiError, from_validation, refused
 from server.fields import FIELDS, of_kind, tolerated
-from server.forms import format_of, prompt_of, structure_of, tool_use_of
+from server.forms import format_of, made_wording, prompt_of, structure_of, tool_use_of
 from server.schema import ChatRequest
 from server.settings import Effort, Format, Limits, Settings
 from server.trace import PlanTrace
@@ -18,6 +18,8 @@ from strategies.registry import Registry
 from strategies.types import Budget, Candidate, Sampling
 
 Spec = str | dict[str, Any]
+DEEPEST = 3
+"""Verifiers inside of each other."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,13 @@ def resolve(request: ChatRequest, settings: Settings, registry: Registry, models
     spec = asked if asked is not None else alias or (effort and effort.strategy) or settings.defaults.strategy
     strategy = strategy_of(spec, registry, "reasoning_strategy" if asked is not None or not alias else "model")
     check_width(strategy, request.n or 1, settings.limits)
-    verifier_name, verifier = (
-        verifier_of(strategy, settings, registry) if isinstance(strategy, Judged) else (None, None)
-    )
+    verifier_name, verifier = verifier_of(strategy, settings, registry)
     sampling = strategy.sampling(sampling_of(request))
     if request.return_trace == "full" and sampling.logprobs is None:
         sampling = replace(sampling, logprobs=0)
     budget = budget_of(request, effort, settings.limits)
     format = format_of(request, settings)
-    prompt = prompt_of(request, strategy)
+    prompt = prompt_of(request, strategy, settings)
     return Plan(
         model=request.model,
         engine_model=engine_model,
@@ -144,17 +144,21 @@ def verifier_of(
     strategy: Strategy, settings: Settings, registry: Registry
 ) -> tuple[dict[str, Any] | None, Verifier | None]:
     """The verifier that judges, described and made: the one named, else the default; none where none judges."""
-    if not isinstance(strategy, Judged):
+    if not isinstance(strategy, Judged) or not strategy.judges:
         return None, None
     spec = strategy.verifier if strategy.verifier is not None else settings.defaults.verifier
     return made_verifier(spec, settings, registry, "reasoning_strategy.verifier")
 
 
-def made_verifier(spec: Spec, settings: Settings, registry: Registry, param: str) -> tuple[dict[str, Any], Verifier]:
+def made_verifier(
+    spec: Spec, settings: Settings, registry: Registry, param: str, depth: int = 1
+) -> tuple[dict[str, Any], Verifier]:
     """A verifier from its name, one of the settings or a built-in one, and its settings.
 
     First what a plan may tell of it: nothing that only the operator sets.
     """
+    if depth > DEEPEST:
+        raise refused(f"{param}: more than {DEEPEST} verifiers inside of each other", param)
     asked = settings_of(spec)
     named = settings.verifiers.get(asked["name"])
     name = named.kind if named else asked["name"]
@@ -167,12 +171,19 @@ def made_verifier(spec: Spec, settings: Settings, registry: Registry, param: str
     operators: frozenset[str] = getattr(kind, "operator", frozenset())
     for field in sorted(operators & asked.keys()):
         raise refused(f"only [verifiers.NAME] of the server's settings sets {field}", f"{param}.{field}")
-    wanted = {**((named.model_extra or {}) if named else {}), **asked, "name": name}
+    wanted = {**(named.given if named else {}), **asked, "name": name}
+    told = {field: value for field, value in wanted.items() if field not in operators}
+
+    def member(spec: Spec) -> Verifier:
+        described, made = made_verifier(spec, settings, registry, f"{param}.members", depth + 1)
+        told["members"] = [*told.get("members", []), described]
+        return made
+
+    told.pop("members", None)
     try:
-        verifier = registry.verifier(wanted)
+        return told, registry.verifier(wanted, member)
     except ValidationError as error:
         raise from_validation(error, (param,)) from None
-    return {field: value for field, value in wanted.items() if field not in operators}, verifier
 
 
 def check_presets(settings: Settings, registry: Registry) -> None:
@@ -182,6 +193,11 @@ def check_presets(settings: Settings, registry: Registry) -> None:
     for name, effort in settings.efforts.items():
         if effort.strategy is not None:
             strategy_of(effort.strategy, registry, f"efforts.{name}.strategy")
+    for prompt in settings.prompts:
+        try:
+            made_wording(prompt, settings)
+        except ValueError as error:
+            raise refused(str(error), f"prompts.{prompt}") from None
     for verifier in settings.verifiers:
         made_verifier(verifier, settings, registry, f"verifiers.{verifier}")
 

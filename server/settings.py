@@ -6,6 +6,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from strategies.prompts import Example
+
 Format = Literal["think", "fields", "none"]
 EffortName = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 TOML = "ponder.toml"
@@ -110,6 +112,22 @@ class VerifierSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
     kind: str
+    api_key: SecretStr | None = Field(None, description="of the engine, where a reward model judges")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Its settings, those of the kind."""
+        return {**(self.model_extra or {}), **({"api_key": self.api_key} if self.api_key else {})}
+
+
+class PromptSettings(Part):
+    """A chain-of-thought prompt under a name of the operator's, built on the one that is its `kind`."""
+
+    kind: Literal["zero_shot", "few_shot", "supervised", "long"] = "supervised"
+    text: str | None = Field(
+        None, min_length=1, description="what is said after the question, in the place of the kind's own words"
+    )
+    examples: list[Example] = Field([], description="questions and answers, shown as earlier turns")
 
 
 class Settings(BaseSettings):
@@ -125,6 +143,7 @@ class Settings(BaseSettings):
     workers: Workers = Workers()
     efforts: dict[EffortName, Effort] = EFFORTS
     verifiers: dict[str, VerifierSettings] = {}
+    prompts: dict[str, PromptSettings] = {}
 
     @field_validator("efforts")
     @classmethod
