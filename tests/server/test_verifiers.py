@@ -4,6 +4,7 @@ import time
 from typing import ClassVar, Literal
 
 import pytest
+from pydantic import SecretStr
 
 from server.app import create_app
 from server.errors import ApiError
@@ -27,7 +28,7 @@ class Served(VerifierBase):
     operator: ClassVar[frozenset[str]] = frozenset({"url", "api_key"})
     name: Literal["served"] = "served"
     url: str
-    api_key: str = ""
+    api_key: SecretStr = SecretStr("")
     step: int = 1
 
     async def score(self, candidates, ask):
@@ -45,7 +46,7 @@ def made(spec, settings=SETTINGS):
 
 def test_what_only_the_operator_sets_comes_from_the_settings_and_is_told_to_nobody():
     told, verifier = made({"name": "mine", "step": 2})
-    assert (verifier.url, verifier.api_key, verifier.step) == ("http://10.0.0.1", "secret", 2)
+    assert (verifier.url, verifier.api_key.get_secret_value(), verifier.step) == ("http://10.0.0.1", "secret", 2)
     assert told == {"name": "served", "step": 2}
 
 
