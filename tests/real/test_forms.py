@@ -44,7 +44,7 @@ async def test_two_choices_are_two_answers(served, strategy):
 
 
 async def test_a_vote_on_tool_calls_answers_with_one_valid_call(served):
-    strategy = {"name": "self_consistency", "n": 5, "early_stop": False}
+    strategy = {"name": "self_consistency", "n": 5, "early_stop": "none"}
     wishes = {"tools": [TOOL], "tool_choice": "required", "max_tokens": 128, "return_trace": True}
     reply = (await served.chat(QUESTION, reasoning_strategy=strategy, **wishes)).json()
     [choice] = reply["choices"]
