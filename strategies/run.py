@@ -8,7 +8,8 @@ from typing import Any
 
 import anyio
 
-from strategies.answers import spoken
+from strategies import equality, select
+from strategies.answers import answer_of, spoken
 from strategies.events import Token
 from strategies.found import Found
 from strategies.growth import Growth, seed_of
@@ -31,6 +32,8 @@ from strategies.types import Candidate, Sampling
 
 GROUP = 8
 """Sequences that share one upstream request at most: a group can only be aborted, and lost, whole."""
+EQUATING = 4.0
+"""Seconds that comparing formulas may take, all of a run together."""
 ROOM = 4096
 """Tokens that a path may take where neither the caller nor the engine sets a limit."""
 
@@ -167,6 +170,22 @@ class Run:
     def choose(self, candidate: Candidate) -> None:
         """This one answers, whatever `select` would say."""
         self._answer = candidate.id
+
+    async def equate(self) -> None:
+        """Let candidates vote for one answer where theirs are equal as mathematics, though they look different.
+
+        Formulas only, and only what can be compared within `EQUATING` seconds, and before the deadline.
+        """
+        votes = select.tally([c for c in self.found if c.prompt.form == "text" and not c.calls])
+        if sum(map(equality.formula, votes)) < 2:
+            return
+        same: dict[str, str] = {}
+        with anyio.CancelScope(deadline=min(self._meter.deadline, anyio.current_time() + EQUATING)):
+            same = await equality.classes(list(votes), self.ask.compute)
+        if moved := {answer: one for answer, one in same.items() if answer != one}:
+            told = ", ".join(f"{answer} = {one}" for answer, one in moved.items())
+            self._found.vote_as({c.id: moved[a] for c in self.found if (a := answer_of(c)) in moved})
+            self.note(f"equal answers: {told}", equal=moved)
 
     def note(self, text: str, *candidates: Candidate, **facts: Any) -> None:
         """Say something in the trace, perhaps about some candidates, perhaps with figures."""
