@@ -91,6 +91,12 @@ def test_links_lead_somewhere(page):
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
+def test_the_tests_that_the_status_names_exist():
+    files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py")]
+    for name in re.findall(r"`((?:tests/)?[\w/]*test_\w+\.py)`", (ROOT / "docs/status.md").read_text()):
+        assert any(file == name or file.endswith(f"/{name}") for file in files), name
+
+
 ALLOWED = {
     "strategies": {"strategies", "anyio", "pydantic"},
     "server": {"strategies", "server"},

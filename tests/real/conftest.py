@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.settings import Engine, Settings
+from server.settings import Engine, Limits, Settings
 from tests.serving import serving
 
 
@@ -13,5 +13,5 @@ def anyio_backend():
 
 @pytest.fixture
 async def served(real_engine):
-    async with serving(Settings(engines=(Engine(url=real_engine.url),))) as ponder:
+    async with serving(Settings(engines=(Engine(url=real_engine.url),), limits=Limits(run_code=True))) as ponder:
         yield ponder

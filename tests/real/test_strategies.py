@@ -9,23 +9,24 @@ import httpx
 import pytest
 from openai import AsyncOpenAI
 
+from strategies.registry import Registry
+
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 QUESTION = "Tom has 13 apples and buys 29 more. He gives 7 away. How many apples has he now?"
-STRATEGIES = [
+BUDGET = 3000
+ALIKE = [
     {"name": "single", "prompt": "zero_shot"},
     {"name": "self_consistency", "n": 8},
-    {"name": "self_consistency", "n": 4, "prompt": "supervised", "early_stop": "none"},
     {"name": "best_of_n", "n": 4, "verifier": "arithmetic", "selection": "weighted_vote"},
-    {"name": "best_of_n", "n": 3, "verifier": "p_true"},
-    {"name": "best_of_n", "n": 3, "verifier": "judge"},
     {"name": "beam_search", "beams": 2, "width": 2, "verifier": "arithmetic", "step_tokens": 48},
-    {"name": "beam_search", "beams": 2, "width": 2, "verifier": "p_true", "min_score": 0.1},
-    {"name": "beam_search", "beams": 1, "width": 2, "lookahead": 1, "verifier": "arithmetic", "step_tokens": 48},
-    {"name": "dvts", "trees": 2, "width": 2, "verifier": "arithmetic", "step_tokens": 48},
-    {"name": "rebase", "width": 4, "verifier": "arithmetic", "step_tokens": 48},
-    {"name": "particle_filter", "particles": 4, "verifier": "arithmetic", "step_tokens": 48},
-    {"name": "mcts", "iterations": 4, "width": 2, "parallel": 2, "verifier": "arithmetic", "step_tokens": 48},
-    {"name": "a_star", "width": 2, "parallel": 2, "expansions": 4, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "budget_forcing", "min_thinking": 32, "max_thinking": 64, "answer_tokens": 64},
+]
+EXAMPLE = {"question": "Ann has 3 pens and buys 4. How many has she?", "answer": "3 + 4 = 7\n\n<answer>7</answer>"}
+SCHEMA = {"type": "object", "required": ["apples"]}
+STREAMED = [
+    {"name": "single", "prompt": "long"},
+    {"name": "self_consistency", "n": 2, "prompt": {"name": "few_shot", "examples": [EXAMPLE]}},
+    {"name": "self_consistency", "n": 4, "prompt": "supervised", "early_stop": "none"},
     {"name": "self_consistency", "n": 8, "early_stop": "beta", "weights": "logprob"},
     {"name": "self_consistency", "n": 6, "early_stop": "esc", "window": 3, "weights": "self_certainty"},
     {"name": "self_consistency", "n": 4, "weights": "verifier", "verifier": "arithmetic"},
@@ -33,16 +34,40 @@ STRATEGIES = [
     {"name": "deepconf", "n": 6, "warmup": 3, "keep": 0.5},
     {"name": "deepconf", "n": 4, "mode": "offline"},
     {"name": "coverage", "n": 8},
-    {"name": "coverage", "n": 4, "verifier": "arithmetic"},
+    {"name": "coverage", "n": 4, "verifier": {"name": "math_equal", "reference": "35"}},
+    {"name": "best_of_n", "n": 3, "verifier": "p_true"},
+    {"name": "best_of_n", "n": 3, "verifier": "judge"},
+    {"name": "best_of_n", "n": 3, "verifier": {"name": "judge", "mode": "pairwise"}},
+    {"name": "best_of_n", "n": 2, "verifier": {"name": "regex", "pattern": "[0-9]+"}},
+    {"name": "best_of_n", "n": 2, "verifier": {"name": "json_schema", "schema": SCHEMA}},
+    {"name": "best_of_n", "n": 2, "verifier": {"name": "expression", "numbers": [13, 29, 7], "target": 35}},
+    {"name": "best_of_n", "n": 2, "verifier": {"name": "code", "tests": ["assert True"]}},
+    {"name": "best_of_n", "n": 2, "verifier": "logprob"},
+    {"name": "best_of_n", "n": 2, "verifier": "self_certainty"},
+    {"name": "best_of_n", "n": 2, "verifier": {"name": "ensemble", "members": ["arithmetic", "p_true"]}},
     {"name": "knockout", "n": 4},
     {"name": "gen_select", "n": 4, "only_when_split": False, "think_tokens": 16},
-    {"name": "budget_forcing", "min_thinking": 32, "max_thinking": 64, "answer_tokens": 64},
+    {"name": "beam_search", "beams": 2, "width": 2, "verifier": "p_true", "min_score": 0.1},
+    {"name": "beam_search", "beams": 1, "width": 2, "lookahead": 1, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "dvts", "trees": 2, "width": 2, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "rebase", "width": 4, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "particle_filter", "particles": 4, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "mcts", "iterations": 4, "width": 2, "parallel": 2, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "a_star", "width": 2, "parallel": 2, "expansions": 4, "verifier": "arithmetic", "step_tokens": 48},
     {"name": "early_exit", "every": 16, "stable": 2, "answer_tokens": 64},
     {"name": "revise", "rounds": 2},
     {"name": "parallel_then_revise", "n": 3, "k": 2, "verifier": "arithmetic"},
     {"name": "rsa", "n": 3, "rounds": 2, "k": 2},
     {"name": "auto", "n": 5, "verifier": "arithmetic"},
 ]
+ASKED_OF_MODEL = {"p_true", "judge", "ensemble"}
+
+
+def told(strategy):
+    """A strategy's settings as a test's name."""
+    verifier = strategy.get("verifier")
+    short = {**strategy, "verifier": verifier.get("name")} if isinstance(verifier, dict) else strategy
+    return "-".join(str(value) for value in short.values() if not isinstance(value, dict))
 
 
 def client(served):
@@ -56,15 +81,40 @@ async def running(url):
     return sum(float(n) for n in re.findall(r"^vllm:num_requests_(?:running|waiting)\{.*\} (\S+)$", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda s: "-".join(map(str, s.values())))
-async def test_the_openai_client_gets_streamed_and_whole_replies_alike(served, strategy):
-    asked = {
+def asking(strategy):
+    budget = {"tokens": BUDGET}
+    return {
         "model": "smollm2-135m",
         "messages": [{"role": "user", "content": QUESTION}],
         "max_tokens": 160,
         "seed": 5,
-        "extra_body": {"reasoning_strategy": strategy, "return_trace": True},
+        "extra_body": {"reasoning_strategy": strategy, "reasoning_budget": budget, "return_trace": True},
     }
+
+
+def test_every_strategy_and_every_verifier_that_needs_no_engine_of_its_own_is_here():
+    asked = [*ALIKE, *STREAMED]
+    assert {strategy["name"] for strategy in asked} == set(Registry().strategies)
+    named = [strategy.get("verifier") for strategy in asked]
+    verifiers = {one["name"] if isinstance(one, dict) else one for one in named if one}
+    assert verifiers == set(Registry().verifiers) - {"outcome_reward", "process_reward"}  # test_rewards.py
+
+
+@pytest.mark.parametrize("strategy", STREAMED, ids=told)
+async def test_the_openai_client_gets_a_stream_inside_its_budget(served, strategy):
+    async with client(served) as openai:
+        stream = await openai.chat.completions.create(
+            stream=True, stream_options={"include_usage": True}, **asking(strategy)
+        )
+        chunks = [chunk async for chunk in stream]
+    check_stream(chunks, strategy)
+    trace = [chunk.model_extra["ponder"] for chunk in chunks if chunk.model_extra.get("ponder")][-1]
+    check_trace(trace, content(chunks), strategy)
+
+
+@pytest.mark.parametrize("strategy", ALIKE, ids=told)
+async def test_the_openai_client_gets_streamed_and_whole_replies_alike(served, strategy):
+    asked = asking(strategy)
     async with client(served) as openai:
         whole = await openai.chat.completions.create(**asked)
         stream = await openai.chat.completions.create(stream=True, stream_options={"include_usage": True}, **asked)
@@ -85,26 +135,32 @@ def content(chunks):
 
 
 def check_whole(whole, strategy):
-    trace, text = whole.ponder, whole.choices[0].message.content
+    tokens = whole.ponder["tokens"]
+    assert whole.usage.completion_tokens == sum(tokens[name] for name in ("answer", "reasoning", "verifier"))
+    check_trace(whole.ponder, whole.choices[0].message.content, strategy)
+    check_think(whole.choices[0].message.content, strategy)
+
+
+def check_trace(trace, text, strategy):
+    """The answer is a real candidate; scores are there, whoever gave them; nothing is lost; the budget holds."""
     [choice] = trace["choices"]
     chosen = next(c for c in trace["candidates"] if c["id"] == choice["chosen"])
     assert text.endswith(chosen["text"].rpartition("</think>")[2].lstrip())
-    assert whole.usage.completion_tokens == sum(trace["tokens"][name] for name in ("answer", "reasoning", "verifier"))
     assert trace["lost"] == []
-    check_think(text, strategy)
+    assert 0 < sum(trace["tokens"][name] for name in ("answer", "reasoning", "verifier")) <= BUDGET
     if verifier := strategy.get("verifier"):
-        assert trace["plan"]["verifier"]["name"] == verifier
+        name = verifier["name"] if isinstance(verifier, dict) else verifier
+        assert trace["plan"]["verifier"]["name"] == name
         scores = [c["score"] for c in trace["candidates"] if c["finish"] != "cut"]
-        assert all(0 <= score <= 1 for score in scores if score is not None)
-        assert None not in scores or "lookahead" in strategy
-        assert all(0 <= c["score"] <= 1 for c in trace["candidates"] if c["score"] is not None)
-        assert any(c["score"] is not None for c in trace["candidates"]) or strategy["name"] == "auto"
-        assert (trace["tokens"]["verifier"] > 0) == (verifier != "arithmetic")
+        assert all(0 <= score <= 1 for score in scores if score is not None and name != "self_certainty")
+        assert None not in scores or "lookahead" in strategy or strategy["name"] == "auto"
+        assert any(score is not None for score in scores) or strategy["name"] == "auto"
+        assert (trace["tokens"]["verifier"] > 0) == (name in ASKED_OF_MODEL)
 
 
 def check_stream(chunks, strategy):
     check_think(content(chunks), strategy)
-    assert [chunk.usage.completion_tokens > 0 for chunk in chunks if chunk.usage] == [True]
+    assert [0 < chunk.usage.completion_tokens <= BUDGET for chunk in chunks if chunk.usage] == [True]
     events = [chunk.model_extra["ponder"] for chunk in chunks if chunk.model_extra.get("ponder")]
     kinds = [event.get("event") for event in events]
     assert kinds[0] == "started"
