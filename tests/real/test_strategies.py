@@ -204,7 +204,7 @@ async def test_a_client_that_hangs_up_leaves_nothing_running_within_a_second(ser
 async def test_a_beam_continues_ids_from_the_prefix_cache(served):
     strategy = {"name": "beam_search", "beams": 2, "width": 2, "step_tokens": 16, "verifier": "arithmetic"}
     background = "Background that every step shares. " * 40
-    going_on = {"min_tokens": 16, "max_tokens": 64}  # no step ends before its 16 tokens: there are four
+    going_on = {"min_tokens": 64, "max_tokens": 64}  # no path ends before its 64 tokens: there are four steps
     reply = (
         await served.chat(background + QUESTION, reasoning_strategy=strategy, return_trace=True, **going_on)
     ).json()
