@@ -1,15 +1,22 @@
 """Growing and judging: races, lost samples, groups, seeds, budgets."""
 
+import math
+
 import anyio
 import pytest
 
+from strategies.answers import answer_of
 from strategies.base import execute
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
+from strategies.dvts import Dvts
 from strategies.events import Closed, Lost, Note, Opened, Scored, Token
 from strategies.growth import seed_of
+from strategies.mcts import Mcts
 from strategies.meter import Meter
+from strategies.particle_filter import ParticleFilter
 from strategies.protocols import BackendError
+from strategies.rebase import Rebase
 from strategies.run import Run
 from strategies.self_consistency import SelfConsistency
 from strategies.single import Single
@@ -246,3 +253,12 @@ async def test_a_stream_that_tells_no_end_is_a_lost_sample():
 
     with pytest.raises(BackendError, match="no end"):
         await play(Single(), Endless(answering("a b c")))
+
+
+@pytest.mark.parametrize("kind", [BestOfN, BeamSearch, Dvts, Mcts, ParticleFilter, Rebase])
+@pytest.mark.parametrize("strange", [math.nan, math.inf, -math.inf])
+async def test_a_score_that_is_no_number_leaves_the_candidate_unjudged(kind, strange):
+    verifier = FakeVerifier(lambda c: 0.5 if "42" in c.text else strange)
+    played = await play(kind(), FakeBackend(chatter(1)), verifier=verifier)
+    assert answer_of(played.answer) == "42"
+    assert {event.candidate.score.value for event in played.events if isinstance(event, Scored)} == {0.5}
