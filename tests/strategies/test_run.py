@@ -5,6 +5,7 @@ import math
 import anyio
 import pytest
 
+from strategies.a_star import AStar
 from strategies.answers import answer_of
 from strategies.base import execute
 from strategies.beam_search import BeamSearch
@@ -12,6 +13,7 @@ from strategies.best_of_n import BestOfN
 from strategies.dvts import Dvts
 from strategies.events import Closed, Lost, Note, Opened, Scored, Token
 from strategies.growth import seed_of
+from strategies.knockout import Knockout
 from strategies.mcts import Mcts
 from strategies.meter import Meter
 from strategies.particle_filter import ParticleFilter
@@ -262,3 +264,15 @@ async def test_a_score_that_is_no_number_leaves_the_candidate_unjudged(kind, str
     played = await play(kind(), FakeBackend(chatter(1)), verifier=verifier)
     assert answer_of(played.answer) == "42"
     assert {event.candidate.score.value for event in played.events if isinstance(event, Scored)} == {0.5}
+
+
+@pytest.mark.parametrize("kind", [BestOfN, Knockout, AStar])
+async def test_a_reply_without_a_word_answers_only_where_all_are(kind):
+    def reply(call, seed):
+        if choices := call.sampling.extra.get("structured_outputs", {}).get("choice"):
+            return choices[-1]
+        return ["", "I think it is \\boxed{42}", ""][seed % 3]
+
+    played = await play(kind(), FakeBackend(reply), verifier=FakeVerifier(lambda c: 0.5))
+    assert answer_of(played.answer) == "42"
+    assert (await play(kind(), FakeBackend(lambda call, seed: ""))).answer.text == ""
