@@ -16,7 +16,7 @@ class StepSearch(Judged):
     """A search that grows paths step by step and judges every step."""
 
     whole: ClassVar[bool] = False
-    depth: int = Field(40, ge=1, description="most steps in a path; the last one runs to its end")
+    depth: int = Field(40, ge=1, le=1_000_000, description="most steps in a path; the last one runs to its end")
     step: str = Field("\n\n", min_length=1, max_length=64, description="what ends a step")
     step_tokens: int = Field(256, ge=1, description="tokens of the longest step")
 
