@@ -96,10 +96,10 @@ def scored(candidate: Candidate) -> float | None:
 def weighing(found: Sequence[Candidate], worth: Worth = scored) -> Weight:
     """The worth of candidates as the weight of their votes; of what is unknown, none.
 
-    Worths that may be negative are shifted, for a vote must not count against its answer. Where nothing is known, or
-    all of it worthless, all votes are equal.
+    Worths that may be negative are shifted, for a vote must not count against its answer. Where nothing is known of
+    those that vote, or all of it worthless, all votes are equal.
     """
-    known = {id(c): told for c in found if (told := worth(c)) is not None}
+    known = {id(c): told for c in found if (told := worth(c)) is not None and answer_of(c) is not None}
     if not any(known.values()):
         return one
     shift = min(0.0, *known.values())
