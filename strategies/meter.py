@@ -93,6 +93,11 @@ class Meter:
         """Whether no more sequences may start than there are runs."""
         return self.budget.samples - self.spent.samples <= len(self._scopes)
 
+    def ending(self, starting: int) -> bool:
+        """Whether so many sequences are the last to start, or the last quarter of the time or the tokens has begun."""
+        over = self.spent.samples + starting >= self.budget.samples
+        return over or self.late or self.spent.tokens > self.budget.tokens * 3 // 4
+
     @contextmanager
     def wave(self, wanted: Sequence[int]) -> Iterator[Shares]:
         """Sequences that want so many tokens begin: yields equal shares of what is free, held until they take them.

@@ -143,6 +143,10 @@ class Run:
         """Whether so few sequences may still start that the next one should be the answer."""
         return self._meter.last
 
+    def ending(self, starting: int) -> bool:
+        """Whether a wave of so many sequences should end what it grows, for little of the budget is left after it."""
+        return self._meter.ending(starting)
+
     async def score(self, candidates: Iterable[Candidate], ahead: Iterable[Candidate] | None = None) -> list[Candidate]:
         """The same candidates, judged: by what became of them, where that is told as `ahead`, one each.
 

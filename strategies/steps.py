@@ -25,9 +25,11 @@ class StepSearch(Judged):
     ) -> list[Candidate]:
         """Grow every path by a step, `n` times, all at once, and judge the children; a `last` step runs to its end.
 
-        A child is judged by where `lookahead` further, greedy steps take it (Snell et al. 2024, arXiv:2408.03314).
+        So does any step when the budget nears its end: what has been searched so far shall come to an answer. A child
+        is judged by where `lookahead` further, greedy steps take it (Snell et al. 2024, arXiv:2408.03314).
         """
-        step = {} if last else self.stepwise
+        wave = n * len(paths) if isinstance(n, int) else sum(n)
+        step = {} if last or run.ending(wave) else self.stepwise
         children = settled(paths, await run.extend(*paths, n=n, logprobs=0, **step))
         return await run.score(children, await self.ahead(run, children, lookahead) if lookahead else None)
 

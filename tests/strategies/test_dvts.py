@@ -73,7 +73,7 @@ async def test_a_tree_whose_steps_are_all_bad_stops_and_is_not_replaced():
 async def test_a_finished_path_that_was_not_the_best_answers_only_where_the_search_is_cut(selection):
     dvts = Dvts(trees=1, width=2, selection=selection)
     reply = saying(["\\boxed{42} 0.1", "0.9"], ["0.9"], ["0.9"], end="\\boxed{7} 0.9")
-    cut = await search(dvts, reply, budget=Budget(samples=4, seconds=5))
+    cut = await search(dvts, reply, budget=Budget(tokens=5, seconds=5))
     assert cut.answer.text == "\\boxed{42} 0.1"
     whole = await search(dvts, reply)
     assert answer_of(whole.answer) == "7"

@@ -123,7 +123,7 @@ async def test_the_same_samples_are_drawn_alike_whatever_else_draws_numbers(resa
 async def test_a_finished_particle_that_was_not_drawn_again_answers_only_where_the_search_is_cut():
     particles = ParticleFilter(particles=2, ess=1.0)
     reply = saying(["\\boxed{42} 0.1", "1.0"], ["1.0"], ["1.0"], end="\\boxed{7} 1.0")
-    cut = await search(particles, reply, budget=Budget(samples=4, seconds=5))
+    cut = await search(particles, reply, budget=Budget(tokens=5, seconds=5))
     assert cut.answer.text == "\\boxed{42} 0.1"
     whole = await search(particles, reply)
     assert answer_of(whole.answer) == "7"
