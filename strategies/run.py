@@ -193,7 +193,7 @@ class Run:
         wishes = replace(wishes, logprobs=max(asked, default=None))
         limits = [limit for limit in (wishes.max_tokens, parent.prompt.room) if limit is not None]
         room = min(limits, default=ROOM) - parent.tokens
-        n = self._meter.admit(n) if room > 0 else 0
+        n = self._meter.admit(n, self._scope) if room > 0 else 0
         return [self._born(parent, wishes, room) for _ in range(n)]
 
     def _born(self, parent: Candidate, wishes: Sampling, room: int) -> Growth:

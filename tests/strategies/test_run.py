@@ -191,6 +191,20 @@ async def test_two_runs_share_one_budget_evenly():
     assert meter.spent.tokens == 128
 
 
+async def test_no_run_takes_the_samples_that_others_have_yet_to_begin_with():
+    backend, meter, answers = FakeBackend(chatter(2)), Meter(Budget(samples=7)), []
+
+    async def run(index):
+        root = type(ROOT)(ROOT.prompt, id=index)
+        answers.append(await execute(SelfConsistency(n=8), root, backend, meter, sampling=Sampling(seed=0)))
+
+    async with anyio.create_task_group() as tasks:
+        for index in "012":
+            tasks.start_soon(run, index)
+    assert {answer_of(answer) for answer in answers} <= {"41", "42"}
+    assert sum(call.n for call in backend.calls) == 7
+
+
 async def test_a_verifier_waits_for_tokens_that_samples_hold_and_will_give_back():
     backend = FakeBackend(lambda call, seed: "x " * (3 + seed % 40) + "\\boxed{1}", interval=8)
     verifier = FakeVerifier(lambda c: 0.9, asks=True)
@@ -208,7 +222,7 @@ async def test_a_sample_budget_ends_a_run_only_when_it_can_start_nothing_more():
 
 
 async def test_a_run_without_samples_left_leaves_the_others_alone():
-    meter, answers = Meter(Budget(samples=4)), {}
+    meter, answers = Meter(Budget(samples=1)), {}
 
     async def one(index):
         root = type(ROOT)(Prompt(ROOT.prompt.messages, (1,), 4096), id=index)
