@@ -90,7 +90,8 @@ def refused(message: str, param: str | None = None, code: str = "invalid_value")
 def from_validation(error: ValidationError, prefix: tuple[str, ...] = ()) -> ApiError:
     """Pydantic's first complaint as a 400."""
     errors = error.errors(include_url=False, include_context=False, include_input=False)
-    first = max(errors, key=lambda one: (len(one["loc"]), not one["type"].endswith("_type")))  # of a union, the nearest
+    told = [one for one in errors if one["type"] != "default_factory_not_called"] or errors  # another one's consequence
+    first = max(told, key=lambda one: (len(one["loc"]), not one["type"].endswith("_type")))  # of a union, the nearest
     if first["type"] == "json_invalid":
         return refused("the body is not valid JSON", code="invalid_json")
     param = ".".join([*prefix, *(str(part) for part in first["loc"] if not is_kind(str(part)))]) or None

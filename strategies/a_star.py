@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from strategies.answers import valid
 from strategies.run import Run
 from strategies.steps import StepSearch, parent
 from strategies.tree import Frontier
@@ -46,7 +47,7 @@ class AStar(StepSearch):
             finished = [end.path for end in frontier.ranked() if end.path.finished]
             run.note(f"expanded {expanded} paths, finished {len(finished)}", expanded=expanded)
             if finished:
-                run.choose(finished[0])
+                run.choose(next(filter(valid, finished), finished[0]))
 
 
 def probability(path: Candidate) -> float:

@@ -43,8 +43,13 @@ def answer_of(candidate: Candidate) -> str | None:
 
 
 def valid(candidate: Candidate) -> bool:
-    """Whether it is what was asked for, as far as its form tells: a call with readable arguments, a JSON document."""
-    return answer_of(candidate) is not None if candidate.calls or candidate.prompt.form == "json" else True
+    """Whether it is what was asked for, as far as its form tells.
+
+    That is a call with readable arguments, a JSON document, or else some words after the model's own thinking.
+    """
+    if candidate.calls or candidate.prompt.form == "json":
+        return answer_of(candidate) is not None
+    return bool(spoken(candidate).strip())
 
 
 def spoken(candidate: Candidate) -> str:

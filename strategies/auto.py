@@ -1,5 +1,6 @@
 """Compute where it is needed (Snell et al. 2024, arXiv:2408.03314): a few samples tell how hard a question is."""
 
+from collections import Counter
 from collections.abc import Sequence
 from math import isqrt
 from typing import Literal
@@ -7,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from strategies import select, stopping
+from strategies.answers import answer_of
 from strategies.base import Judged
 from strategies.beam_search import BeamSearch
 from strategies.run import Run
@@ -37,25 +39,32 @@ class Auto(Judged):
         first = await run.extend(root, n=min(self.probe, self.n), logprobs=0)
         most = max(select.tally(first).values(), default=0)
         agreement, left = most / max(1, len(first)), self.n - len(first)
-        decision = self.decision(agreement, root) if left else "stop"
+        decision = self.decision(agreement, root, len(first)) if left else "stop"
         run.note(f"{most:.0f} of {len(first)} samples agree: {decision}", agreement=agreement, decision=decision)
         if decision == "search":
             await run.score(first)
             await BeamSearch(beams=isqrt(left), width=left // isqrt(left)).explore(root, run)
         elif decision == "vote":
-            await self.widen(root, run, left)
+            await self.widen(root, run, first)
 
-    def decision(self, agreement: float, root: Candidate) -> Literal["stop", "search", "vote"]:
-        """What the first samples' agreement calls for; what is asked for in one piece cannot be searched for."""
+    def decision(self, agreement: float, root: Candidate, seen: int) -> Literal["stop", "search", "vote"]:
+        """What the agreement of the first samples `seen` calls for: one alone, others lost, agrees with nobody.
+
+        What is asked for in one piece cannot be searched for.
+        """
         searchable = self.judges and root.prompt.form == "text" and not root.prompt.tools
-        return "stop" if agreement == 1 else "search" if searchable and agreement < 0.5 else "vote"
+        if agreement == 1:
+            return "stop" if seen > 1 else "vote"
+        return "search" if searchable and agreement < 0.5 else "vote"
 
-    async def widen(self, root: Candidate, run: Run, left: int) -> None:
+    async def widen(self, root: Candidate, run: Run, first: Sequence[Candidate]) -> None:
         """Let more samples vote, a round at a time, until the leader is likely enough, or cannot be overtaken."""
-        while left > 0 and not (stopping.likely(votes := select.tally(run.found)) or stopping.decided(votes, left)):
+        votes, left = Counter(filter(None, map(answer_of, first))), self.n - len(first)
+        while left > 0 and not (stopping.likely(votes) or stopping.decided(votes, left)):
             arrived = await run.extend(root, n=min(stopping.ROUND, left), logprobs=0)
             left -= min(stopping.ROUND, left)
-            run.note(select.counted(run.found), *arrived)
+            votes.update(filter(None, map(answer_of, arrived)))
+            run.note(select.counting(votes), *arrived)
 
     def select(self, found: Sequence[Candidate]) -> Candidate:
         searched = any(candidate.score for candidate in found)

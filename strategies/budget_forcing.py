@@ -6,7 +6,7 @@ from pydantic import Field
 
 from strategies.base import Strategy
 from strategies.run import Run
-from strategies.thoughts import CLOSE, FINAL, WAIT, closed, ended, opened, reopened
+from strategies.thoughts import CLOSE, FINAL, WAIT, closed, ended, lenient, opened, reopened
 from strategies.types import Candidate
 
 
@@ -29,8 +29,10 @@ class BudgetForcing(Strategy):
         kept = min(self.answer_tokens + len(FINAL), run.room(path) // 2)
         waits = 0
         while not (run.late or run.last) and (left := self.left(path, run.room(path) - kept)) > 0:
-            grown = await run.extend(path, step=CLOSE, step_tokens=left, until=lambda growth: run.late)
-            if not grown:  # another choice has started the last sequence
+            grown: list[Candidate] = []
+            with lenient(path, run):
+                grown = await run.extend(path, step=CLOSE, step_tokens=left, until=lambda growth: run.late)
+            if not grown:  # it was lost, or another choice has started the last sequence
                 break
             [path] = grown
             if not ended(path) or waits == self.waits or path.tokens >= self.min_thinking:

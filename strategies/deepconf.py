@@ -41,7 +41,7 @@ class DeepConf(Strategy):
         trust = {c.id: least_confidence(c, width) or 0.0 for c in drawn}
         line = quantile(list(trust.values()), 1 - self.keep)
         run.note(f"groups of {width} tokens; the line is at {line:.3f}", group=width, line=line)
-        started = self.widest
+        everyone, started = list(drawn), self.widest
         while True:
             unsure = [c for c in drawn if trust[c.id] < line]
             run.prune(unsure, f"{len(unsure)} of {len(drawn)} fell below the line")
@@ -51,9 +51,12 @@ class DeepConf(Strategy):
             n = min(self.warmup, self.n - started)
             drawn = await run.extend(root, n=n, logprobs=TOP, group=1, until=Below(width, line))
             trust.update((c.id, least_confidence(c, width) or 0.0) for c in drawn)
+            everyone += drawn
             started += n
-        run.note(select.counted(run.found, weight), saved=self.n - started)
-        run.choose(select.majority(run.found, weight))
+        voters = run.found if select.tally(run.found) else everyone  # an unsure answer is better than none
+        weight = select.weighing(voters, lambda c: trust.get(c.id))
+        run.note(select.counted(voters, weight), saved=self.n - started)
+        run.choose(select.majority(voters, weight))
 
     def select(self, found: Sequence[Candidate]) -> Candidate:
         """After a cut: all that was found votes by its confidence."""

@@ -32,6 +32,7 @@ class Dvts(StrictSearch):
 
     async def explore(self, root: Candidate, run: Run) -> None:
         paths = [root]
+        passed: list[Candidate] = []
         with self.stopping(run) as stopped:
             for depth in range(1, self.depth + 1):
                 n = self.width if depth > 1 else self.width * self.trees
@@ -42,10 +43,12 @@ class Dvts(StrictSearch):
                     ranked = select.top([path for path in tree if not self.failed(path)], self.width)
                     if ranked and not ranked[0].finished:
                         paths.append(ranked[0])
-                        out += ranked[1:]
+                        out += [path for path in ranked[1:] if not path.finished]
+                        passed += [path for path in ranked if path.finished]  # they answer where the search is cut
                 run.prune(out, f"step {depth}: {len(paths)} trees go on, pruned {scored(out)}")
                 if not paths:
-                    return
+                    break
+            run.prune(passed, f"pruned {scored(passed)}: finished, but not the best of their step")
 
     def tree(self, path: Candidate, root: Candidate) -> object:
         """Equal for paths of one tree: the children of one path, but the root's are all trees' first steps."""

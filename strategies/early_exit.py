@@ -13,7 +13,7 @@ from strategies.answers import answer_of
 from strategies.base import Strategy
 from strategies.protocols import BackendError
 from strategies.run import Run
-from strategies.thoughts import CLOSE, FINAL, closed, ended, opened
+from strategies.thoughts import CLOSE, FINAL, closed, ended, lenient, opened
 from strategies.types import Candidate
 
 PROBE = "The final answer is \\boxed{"
@@ -45,17 +45,19 @@ class EarlyExit(Strategy):
         probed: list[str | None] = []
         while not (ended(path) or run.late or run.last) and (left := run.room(path) - kept) > 0:
             most = min(self.every, left)
-            async with run.race(path, step=CLOSE, step_tokens=most, until=lambda growth: run.late) as growing:
-                if path.tokens and not run.last:
-                    probed.append(await probe(path, run))
-                    if settled(probed, self.stable):
-                        break
-                grown = [child async for child in growing]
-            if not grown:  # another choice has started the last sequence
+            grown: list[Candidate] = []
+            with lenient(path, run):
+                async with run.race(path, step=CLOSE, step_tokens=most, until=lambda growth: run.late) as growing:
+                    if path.tokens and not run.last:
+                        probed.append(await probe(path, run))
+                        if settled(probed, self.stable):
+                            break
+                    grown = [child async for child in growing]
+            if not grown:  # it was lost, or another choice has started the last sequence
                 break
             [path] = grown
         sure = settled(probed, self.stable)
-        end = f"settled on {probed[-1]}" if sure else "it ended by itself" if ended(path) else "out of room"
+        end = f"settled on {probed[-1]}" if sure else "it ended by itself" if ended(path) else "broken off"
         run.note(f"thought for {path.tokens} tokens: {end}", thinking=path.tokens, probes=len(probed), settled=sure)
         await run.answer(closed(path, "" if sure or ended(path) else FINAL))
 
@@ -70,11 +72,9 @@ async def probe(path: Candidate, run: Run) -> str | None:
     except BackendError:
         return None
     run.prune(grown, f"a probe after {path.tokens} tokens")
-    sure = [child for child in grown if not DOUBT.search(child.steps[-1].text)]
-    return answer_of(sure[0]) if sure else None
+    return next((answer_of(child) for child in grown if not DOUBT.search(child.steps[-1].text)), None)
 
 
 def settled(probed: Sequence[str | None], stable: int) -> bool:
     """Whether the last `stable` probes gave one and the same answer."""
-    last = set(probed[-stable:])
-    return len(probed) >= stable and len(last) == 1 and None not in last
+    return len(probed) >= stable and len(set(probed[-stable:])) == 1 and probed[-1] is not None

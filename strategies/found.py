@@ -1,5 +1,6 @@
 """What a run has found so far, and who is told of it."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -64,8 +65,8 @@ class Found:
         self.observe(Lost(child.id, str(error), tokens))
 
     def judge(self, candidate: Candidate, score: Score | None) -> Candidate:
-        """The candidate with its score; as it was, with a note, where there is none."""
-        if score is None:
+        """The candidate with its score; as it was, with a note, where there is none, or one that is no number."""
+        if score is None or not all(map(math.isfinite, (score.value, *score.steps))):
             self.note(f"{candidate.id} could not be judged", [candidate])
             return candidate
         self._all[candidate.id] = candidate.judged(score)

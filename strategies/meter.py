@@ -41,6 +41,7 @@ class Meter:
         self._held = self._idle = 0
         self._stopped = False
         self._scopes: list[anyio.CancelScope] = []
+        self._fresh: set[anyio.CancelScope] = set()
         self._freed = anyio.Event()
 
     @contextmanager
@@ -48,6 +49,7 @@ class Meter:
         """Work that ends when the budget does."""
         with anyio.CancelScope(deadline=self.deadline) as scope:
             self._scopes.append(scope)
+            self._fresh.add(scope)
             self._idle += 1
             try:
                 if self._stopped:
@@ -56,6 +58,7 @@ class Meter:
             finally:
                 self._idle -= 1
                 self._scopes.remove(scope)
+                self._fresh.discard(scope)
         if scope.cancelled_caught:
             self.reached("seconds")
 
@@ -70,9 +73,12 @@ class Meter:
         for scope in self._scopes:
             scope.cancel()
 
-    def admit(self, n: int) -> int:
-        """How many of `n` sequences may start."""
-        admitted = min(n, self.budget.samples - self.spent.samples)
+    def admit(self, n: int, scope: anyio.CancelScope) -> int:
+        """How many of `n` sequences the run of that scope may start; it leaves some to those that have started none."""
+        left = self.budget.samples - self.spent.samples
+        free = max(1, left // len(self._fresh)) if scope in self._fresh else left - len(self._fresh)
+        self._fresh.discard(scope)
+        admitted = max(0, min(n, free, left))
         self.spent = replace(self.spent, samples=self.spent.samples + admitted)
         if admitted < n:
             self.reached("samples")
@@ -92,6 +98,11 @@ class Meter:
     def last(self) -> bool:
         """Whether no more sequences may start than there are runs."""
         return self.budget.samples - self.spent.samples <= len(self._scopes)
+
+    def ending(self, starting: int) -> bool:
+        """Whether so many sequences are the last to start, or the last quarter of the time or the tokens has begun."""
+        over = self.spent.samples + starting >= self.budget.samples
+        return over or self.late or self.spent.tokens > self.budget.tokens * 3 // 4
 
     @contextmanager
     def wave(self, wanted: Sequence[int]) -> Iterator[Shares]:

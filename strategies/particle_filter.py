@@ -47,6 +47,8 @@ class ParticleFilter(StepSearch):
                 break
             pool = self.drawn(pool, run, root, depth)
         if pool:
+            ids = {path.id for path in pool}
+            run.prune([c for c in run.found if c.finished and c.id not in ids], "finished, but not drawn again")
             run.choose(self.select(pool))
 
     def drawn(self, pool: list[Candidate], run: Run, root: Candidate, depth: int) -> list[Candidate]:
@@ -60,7 +62,8 @@ class ParticleFilter(StepSearch):
             kept = [path for path, count in zip(pool, counts, strict=True) for _ in range(count)]
             again = {path.id for path in kept}
             gone = {path.id: path for path in pool if path.id not in again}
-            run.prune(gone.values(), f"step {depth}: drew all {n} particles anew, {len(gone)} are gone")
+            growing = [path for path in gone.values() if not path.finished]  # others answer where the search is cut
+            run.prune(growing, f"step {depth}: drew all {n} particles anew, {len(gone)} are gone")
         ancestors = len({ancestor(path, root) for path in kept})
         run.note(f"step {depth}: {ess:.1f} of {n} particles carry the weight", ess=ess, ancestors=ancestors)
         return kept

@@ -146,6 +146,10 @@ class Run:
         """Whether so few sequences may still start that the next one should be the answer."""
         return self._meter.last
 
+    def ending(self, starting: int) -> bool:
+        """Whether a wave of so many sequences should end what it grows, for little of the budget is left after it."""
+        return self._meter.ending(starting)
+
     async def score(self, candidates: Iterable[Candidate], ahead: Iterable[Candidate] | None = None) -> list[Candidate]:
         """The same candidates, judged: by what became of them, where that is told as `ahead`, one each.
 
@@ -208,7 +212,7 @@ class Run:
         wishes = replace(wishes, logprobs=max(asked, default=None))
         limits = [limit for limit in (wishes.max_tokens, parent.prompt.room) if limit is not None]
         room = min(limits, default=ROOM) - parent.tokens
-        n = self._meter.admit(n) if room > 0 else 0
+        n = self._meter.admit(n, self._scope) if room > 0 else 0
         return [self._born(parent, wishes, room) for _ in range(n)]
 
     def _born(self, parent: Candidate, wishes: Sampling, room: int) -> Growth:

@@ -2,7 +2,8 @@
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from heapq import nlargest
 
 from strategies.answers import answer_of, valid
 from strategies.types import Candidate
@@ -60,10 +61,15 @@ def tally(found: Sequence[Candidate], weight: Weight = one) -> dict[str, float]:
     return {answer: math.fsum(weights) for answer, weights in votes.items()}  # the same in whatever order they came
 
 
-def counted(found: Sequence[Candidate], weight: Weight = one, most: int = 8) -> str:
+def counted(found: Sequence[Candidate], weight: Weight = one) -> str:
     """The leading answers and their votes, for a note: the same whatever order the votes came in."""
-    votes = sorted(tally(found, weight).items(), key=lambda vote: -vote[1])
-    return "votes: " + (", ".join(f"{count:.4g} for {answer}" for answer, count in votes[:most]) or "none")
+    return counting(tally(found, weight))
+
+
+def counting(votes: Mapping[str, float], most: int = 8) -> str:
+    """The leading answers of a tally, for a note."""
+    leading = nlargest(most, votes.items(), key=lambda vote: vote[1])
+    return "votes: " + (", ".join(f"{count:.4g} for {answer}" for answer, count in leading) or "none")
 
 
 def majority(found: Sequence[Candidate], weight: Weight = one) -> Candidate:
@@ -90,10 +96,10 @@ def scored(candidate: Candidate) -> float | None:
 def weighing(found: Sequence[Candidate], worth: Worth = scored) -> Weight:
     """The worth of candidates as the weight of their votes; of what is unknown, none.
 
-    Worths that may be negative are shifted, for a vote must not count against its answer. Where nothing is known, or
-    all of it worthless, all votes are equal.
+    Worths that may be negative are shifted, for a vote must not count against its answer. Where nothing is known of
+    those that vote, or all of it worthless, all votes are equal.
     """
-    known = {id(c): told for c in found if (told := worth(c)) is not None}
+    known = {id(c): told for c in found if (told := worth(c)) is not None and answer_of(c) is not None}
     if not any(known.values()):
         return one
     shift = min(0.0, *known.values())

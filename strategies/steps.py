@@ -16,7 +16,7 @@ class StepSearch(Judged):
     """A search that grows paths step by step and judges every step."""
 
     whole: ClassVar[bool] = False
-    depth: int = Field(40, ge=1, description="most steps in a path; the last one runs to its end")
+    depth: int = Field(40, ge=1, le=1_000_000, description="most steps in a path; the last one runs to its end")
     step: str = Field("\n\n", min_length=1, max_length=64, description="what ends a step")
     step_tokens: int = Field(256, ge=1, description="tokens of the longest step")
 
@@ -25,9 +25,11 @@ class StepSearch(Judged):
     ) -> list[Candidate]:
         """Grow every path by a step, `n` times, all at once, and judge the children; a `last` step runs to its end.
 
-        A child is judged by where `lookahead` further, greedy steps take it (Snell et al. 2024, arXiv:2408.03314).
+        So does any step when the budget nears its end: what has been searched so far shall come to an answer. A child
+        is judged by where `lookahead` further, greedy steps take it (Snell et al. 2024, arXiv:2408.03314).
         """
-        step = {} if last else self.stepwise
+        wave = n * len(paths) if isinstance(n, int) else sum(n)
+        step = {} if last or run.ending(wave) else self.stepwise
         children = settled(paths, await run.extend(*paths, n=n, logprobs=0, **step))
         return await run.score(children, await self.ahead(run, children, lookahead) if lookahead else None)
 

@@ -1,8 +1,12 @@
-"""A model's own thinking in a strategy's hands: opened, gone on with, closed. Pure."""
+"""A model's own thinking in a strategy's hands: opened, gone on with, closed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from strategies.answers import thinking
+from strategies.protocols import BackendError
+from strategies.run import Run
 from strategies.types import Candidate
 
 OPEN, CLOSE = "<think>\n", "</think>"
@@ -46,3 +50,14 @@ def unended(path: Candidate, said: str | None = None) -> Candidate:
     *before, last = path.steps
     text = last.text if said is None else said
     return replace(path, steps=(*before, replace(last, text=text, ids=(), logprobs=(), thought=last.tokens)))
+
+
+@contextmanager
+def lenient(path: Candidate, run: Run) -> Iterator[None]:
+    """Thinking that goes on: where the engine fails, what `path` has thought so far is enough to answer from."""
+    try:
+        yield
+    except BackendError as error:
+        if not path.tokens:
+            raise
+        run.note(f"the thinking could not go on: {error}")

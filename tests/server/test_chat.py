@@ -467,6 +467,8 @@ BAD = [
     ({"logit_bias": {"5": 101}}, "logit_bias.5"),
     ({"presence_penalty": -2.5}, "presence_penalty"),
     ({"shiny": 1}, "shiny"),
+    ({"reasoning_strategy": {"name": "self_consistency", "n": 2.0}}, "reasoning_strategy.n"),
+    ({"reasoning_strategy": {"name": "a_star", "depth": 10**400}}, "reasoning_strategy.depth"),
 ]
 
 

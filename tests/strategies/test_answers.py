@@ -213,3 +213,9 @@ def test_a_choice_votes_as_a_whole():
         Candidate(Prompt((), form="whole"), "0.0", (Step(text, tokens=1),), "stop") for text in ("7 am", "7 pm", "7 am")
     ]
     assert select.tally(found) == {"7 am": 2, "7 pm": 1}
+
+
+def test_scores_of_those_that_do_not_vote_weigh_nothing():
+    found = [said("<answer>1</answer>", score=0.0, logprob=-0.1)]
+    found += [said("<answer>2</answer>", score=0.0, logprob=-0.9)] * 2 + [said("I cannot tell", score=0.4)]
+    assert answer_of(select.weighted(found)) == "2"

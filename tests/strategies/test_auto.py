@@ -1,5 +1,6 @@
 """Compute where it is needed: a few samples tell how hard a question is."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -7,12 +8,13 @@ import pytest
 from server.resolve import resolve
 from server.schema import ChatRequest
 from server.settings import Settings
+from strategies.answers import answer_of
 from strategies.auto import Auto
 from strategies.base import execute
 from strategies.events import Note, Scored
 from strategies.meter import Meter
 from strategies.registry import Registry
-from strategies.testing import ROOT, FakeBackend, FakeVerifier, play
+from strategies.testing import ROOT, FakeBackend, FakeVerifier, failing, play
 from strategies.types import Budget, Sampling
 
 pytestmark = pytest.mark.anyio
@@ -88,3 +90,29 @@ def test_the_servers_default_verifier_does_not_count_as_named(named, made):
     )
     plan = resolve(request, Settings(), Registry(), {"m": None})
     assert (plan.verifier and plan.verifier.name) == made
+
+
+async def test_one_sample_alone_agrees_with_nobody():
+    probe = await play(Auto(n=16, probe=1), FakeBackend(answering(4, 5, 5, 5, 5)))
+    assert told(probe)["decision"] == "vote"
+    assert probe.answer.text == "\\boxed{5}"
+    lossy = failing(answering(4, 5, 5, 5, 5, 5, 5, 5), lambda call, seed: seed in (1, 2, 3))
+    lost = await play(Auto(n=16), FakeBackend(lossy), group=1)
+    assert told(lost)["decision"] == "vote"
+    assert lost.answer.text == "\\boxed{5}"
+    alone = await play(Auto(n=1), FakeBackend(answering(4)))
+    assert told(alone)["decision"] == "stop"
+
+
+async def test_a_long_vote_does_not_read_all_answers_again_each_round(monkeypatch):
+    read = Counter()
+
+    def reading(candidate):
+        read[candidate.id] += 1
+        return answer_of(candidate)
+
+    monkeypatch.setattr("strategies.auto.answer_of", reading)
+    monkeypatch.setattr("strategies.select.answer_of", reading)
+    await play(Auto(n=200), FakeBackend(answering(*range(200))))
+    assert len(read) == 200
+    assert max(read.values()) < 10

@@ -7,6 +7,7 @@ import pytest
 from strategies.answers import spoken
 from strategies.budget_forcing import BudgetForcing
 from strategies.events import Closed, Note, Token
+from strategies.protocols import BackendError
 from strategies.testing import FakeBackend, play
 from strategies.types import Budget, Sampling
 
@@ -143,3 +144,18 @@ async def test_a_thinking_that_takes_too_long_is_broken_off_in_time_for_the_answ
     assert 0 < played.answer.thought < 150
     assert spoken(played.answer) == "Final answer:so \\boxed{5}"
     assert played.meter.cut is None
+
+
+@pytest.mark.parametrize("at", [2, 3])
+async def test_a_thinking_that_is_lost_on_its_way_is_answered_from(at):
+    calls = []
+
+    def reply(call, seed):
+        calls.append(call)
+        if call.sampling.step:
+            return BackendError("503", 503) if len(calls) == at else "too little</think>"
+        return "so \\boxed{5}"
+
+    played = await play(BudgetForcing(min_thinking=100, waits=5), FakeBackend(reply))
+    assert spoken(played.answer) == "Final answer:so \\boxed{5}"
+    assert played.answer.thought == 2 * (at - 1)

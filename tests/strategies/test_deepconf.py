@@ -114,3 +114,12 @@ def test_each_token_of_a_growing_sample_is_looked_at_once():
         growth.logprobs.append(Logprob(-2.0, Counted(a=-2.0)))
         assert not below(growth)
     assert len(looks) == 2000
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+async def test_an_unsure_answer_is_better_than_none(mode):
+    def reply(call, seed):
+        return "certainly certainly" if seed == 2 else f"um \\boxed{{{5 if seed % 2 else 6}}}"
+
+    played = await play(DeepConf(n=6, warmup=6, keep=0.1, mode=mode), FakeBackend(reply))
+    assert answer_of(played.answer) == "5"

@@ -2,10 +2,11 @@
 
 import pytest
 
+from strategies.answers import answer_of
 from strategies.dvts import Dvts
 from strategies.protocols import BackendError
 from strategies.testing import FakeBackend, FakeVerifier, play
-from strategies.types import Sampling
+from strategies.types import Budget, Sampling
 from tests.strategies.stepping import facts, number, opened, parents, pruned, saying, search, texts
 
 pytestmark = pytest.mark.anyio
@@ -66,3 +67,14 @@ async def test_a_tree_whose_steps_are_all_bad_stops_and_is_not_replaced():
     played = await search(Dvts(trees=2, width=2, min_score=0.5), saying(["0.1", "0.2", "0.8", "0.9"], end="go on 0.9"))
     assert parents(played, 2) == ["0.3"]
     assert facts(played, "tokens_saved") == [2 * (4 - 1)]
+
+
+@pytest.mark.parametrize("selection", ["max", "weighted_vote"])
+async def test_a_finished_path_that_was_not_the_best_answers_only_where_the_search_is_cut(selection):
+    dvts = Dvts(trees=1, width=2, selection=selection)
+    reply = saying(["\\boxed{42} 0.1", "0.9"], ["0.9"], ["0.9"], end="\\boxed{7} 0.9")
+    cut = await search(dvts, reply, budget=Budget(tokens=5, seconds=5))
+    assert cut.answer.text == "\\boxed{42} 0.1"
+    whole = await search(dvts, reply)
+    assert answer_of(whole.answer) == "7"
+    assert "0.0" in pruned(whole)

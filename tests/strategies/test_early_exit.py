@@ -8,6 +8,7 @@ import pytest
 from strategies.answers import spoken
 from strategies.early_exit import EarlyExit, settled
 from strategies.events import Closed, Note, Pruned
+from strategies.protocols import BackendError
 from strategies.testing import FakeBackend, play
 from strategies.types import Budget, Sampling
 
@@ -160,3 +161,15 @@ def test_what_settles_is_a_run_of_equal_answers():
     assert not settled(["2"], 2)
     assert not settled(["2", "2", None], 2)
     assert not settled([None, None], 2)
+
+
+async def test_a_chunk_that_is_lost_is_the_end_of_the_thinking_not_of_the_answer():
+    model = thinking("4}", "5}", "6}")
+
+    def reply(call, seed):
+        lost = call.sampling.step and len(call.steps) == 2
+        return BackendError("503", 503) if lost else model(call, seed)
+
+    played = await play(EarlyExit(every=8), Thinks(reply))
+    assert spoken(played.answer) == "Final answer:so \\boxed{5}"
+    assert facts(played)["thinking"] == 16

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from strategies.answers import answer_of
 from strategies.particle_filter import ParticleFilter
 from strategies.resampling import effective, multinomial, odds, systematic
 from strategies.testing import chatter
+from strategies.types import Budget
 from tests.strategies.stepping import facts, number, opened, parents, pruned, saying, search
 
 WEIGHTS = st.lists(st.floats(0, 1), min_size=1, max_size=40)
@@ -115,3 +117,14 @@ async def test_the_same_samples_are_drawn_alike_whatever_else_draws_numbers(resa
         played = await search(strategy, chatter(5), lambda c: 0.9 if len(c.text) % 2 else 0.2)
         ids.append(opened(played))
     assert ids[0] == ids[1]
+
+
+@pytest.mark.anyio
+async def test_a_finished_particle_that_was_not_drawn_again_answers_only_where_the_search_is_cut():
+    particles = ParticleFilter(particles=2, ess=1.0)
+    reply = saying(["\\boxed{42} 0.1", "1.0"], ["1.0"], ["1.0"], end="\\boxed{7} 1.0")
+    cut = await search(particles, reply, budget=Budget(tokens=5, seconds=5))
+    assert cut.answer.text == "\\boxed{42} 0.1"
+    whole = await search(particles, reply)
+    assert answer_of(whole.answer) == "7"
+    assert "0.0" in pruned(whole)

@@ -1,15 +1,24 @@
 """Growing and judging: races, lost samples, groups, seeds, budgets."""
 
+import math
+
 import anyio
 import pytest
 
+from strategies.a_star import AStar
+from strategies.answers import answer_of
 from strategies.base import execute
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
+from strategies.dvts import Dvts
 from strategies.events import Closed, Lost, Note, Opened, Scored, Token
 from strategies.growth import seed_of
+from strategies.knockout import Knockout
+from strategies.mcts import Mcts
 from strategies.meter import Meter
+from strategies.particle_filter import ParticleFilter
 from strategies.protocols import BackendError
+from strategies.rebase import Rebase
 from strategies.run import Run
 from strategies.self_consistency import SelfConsistency
 from strategies.single import Single
@@ -182,6 +191,20 @@ async def test_two_runs_share_one_budget_evenly():
     assert meter.spent.tokens == 128
 
 
+async def test_no_run_takes_the_samples_that_others_have_yet_to_begin_with():
+    backend, meter, answers = FakeBackend(chatter(2)), Meter(Budget(samples=7)), []
+
+    async def run(index):
+        root = type(ROOT)(ROOT.prompt, id=index)
+        answers.append(await execute(SelfConsistency(n=8), root, backend, meter, sampling=Sampling(seed=0)))
+
+    async with anyio.create_task_group() as tasks:
+        for index in "012":
+            tasks.start_soon(run, index)
+    assert {answer_of(answer) for answer in answers} <= {"41", "42"}
+    assert sum(call.n for call in backend.calls) == 7
+
+
 async def test_a_verifier_waits_for_tokens_that_samples_hold_and_will_give_back():
     backend = FakeBackend(lambda call, seed: "x " * (3 + seed % 40) + "\\boxed{1}", interval=8)
     verifier = FakeVerifier(lambda c: 0.9, asks=True)
@@ -199,7 +222,7 @@ async def test_a_sample_budget_ends_a_run_only_when_it_can_start_nothing_more():
 
 
 async def test_a_run_without_samples_left_leaves_the_others_alone():
-    meter, answers = Meter(Budget(samples=4)), {}
+    meter, answers = Meter(Budget(samples=1)), {}
 
     async def one(index):
         root = type(ROOT)(Prompt(ROOT.prompt.messages, (1,), 4096), id=index)
@@ -246,3 +269,24 @@ async def test_a_stream_that_tells_no_end_is_a_lost_sample():
 
     with pytest.raises(BackendError, match="no end"):
         await play(Single(), Endless(answering("a b c")))
+
+
+@pytest.mark.parametrize("kind", [BestOfN, BeamSearch, Dvts, Mcts, ParticleFilter, Rebase])
+@pytest.mark.parametrize("strange", [math.nan, math.inf, -math.inf])
+async def test_a_score_that_is_no_number_leaves_the_candidate_unjudged(kind, strange):
+    verifier = FakeVerifier(lambda c: 0.5 if "42" in c.text else strange)
+    played = await play(kind(), FakeBackend(chatter(1)), verifier=verifier)
+    assert answer_of(played.answer) == "42"
+    assert {event.candidate.score.value for event in played.events if isinstance(event, Scored)} == {0.5}
+
+
+@pytest.mark.parametrize("kind", [BestOfN, Knockout, AStar])
+async def test_a_reply_without_a_word_answers_only_where_all_are(kind):
+    def reply(call, seed):
+        if choices := call.sampling.extra.get("structured_outputs", {}).get("choice"):
+            return choices[-1]
+        return ["", "I think it is \\boxed{42}", ""][seed % 3]
+
+    played = await play(kind(), FakeBackend(reply), verifier=FakeVerifier(lambda c: 0.5))
+    assert answer_of(played.answer) == "42"
+    assert (await play(kind(), FakeBackend(lambda call, seed: ""))).answer.text == ""

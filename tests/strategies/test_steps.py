@@ -3,13 +3,14 @@
 import pytest
 
 from strategies.a_star import AStar
+from strategies.answers import answer_of
 from strategies.beam_search import BeamSearch
 from strategies.dvts import Dvts
 from strategies.mcts import Mcts
 from strategies.particle_filter import ParticleFilter
 from strategies.rebase import Rebase
 from strategies.testing import FakeBackend, FakeVerifier, failing, play
-from strategies.types import Chunk, Sampling
+from strategies.types import Budget, Chunk, Sampling
 from tests.strategies.stepping import Crowded, Unjudging, number, opened, saying, search
 
 SEARCHES = [
@@ -90,3 +91,14 @@ async def test_a_lost_sample_makes_a_wave_smaller(strategy):
 async def test_tools_and_json_are_not_for_searches_over_steps(strategy):
     assert not strategy.whole
     assert strategy.judges
+
+
+@pytest.mark.parametrize("budget", [Budget(tokens=200, seconds=5), Budget(samples=20, seconds=5)], ids=str)
+async def test_a_search_whose_budget_nears_its_end_comes_to_an_answer(strategy, budget):
+    def reply(call, seed):
+        return "one more step\n\n" if call.sampling.step else "and so \\boxed{42}"
+
+    played = await play(strategy, FakeBackend(reply), budget=budget)
+    assert answer_of(played.answer) == "42"
+    assert played.answer.finish == "stop"
+    assert len(played.answer.steps) > 1
