@@ -9,6 +9,7 @@ import anyio.lowlevel
 from pydantic import BaseModel, ConfigDict, Field
 
 from strategies import select
+from strategies.answers import spoken
 from strategies.events import Answered, Started
 from strategies.meter import Meter
 from strategies.prompts import Wording
@@ -89,7 +90,8 @@ async def execute(
 ) -> Candidate:
     """Explore until done or out of budget, then select from whatever was found.
 
-    Nothing found gives the empty root, finished as "cut". Raises BackendError where all there was to find was lost.
+    Nothing found gives the empty root, finished as "cut". Raises BackendError where all there was to find was lost,
+    or what is left says nothing.
     """
     observe(Started(root.id, strategy.name, strategy.judges))
     with meter.cutting() as scope:
@@ -110,7 +112,7 @@ async def execute(
         try:
             await strategy.explore(root, run)
         except BackendError as error:
-            if not run.found:
+            if not any(spoken(candidate).strip() or candidate.calls for candidate in run.found):
                 raise
             run.note(f"the search ended early: {error}")
     await run.equate()

@@ -11,7 +11,7 @@ from strategies.meter import Meter
 from strategies.protocols import BackendError, Expired
 from strategies.registry import Registry
 from strategies.self_consistency import SelfConsistency
-from strategies.testing import ROOT, FakeBackend, FakeVerifier, play
+from strategies.testing import ROOT, FakeBackend, FakeVerifier, failing, play
 from strategies.types import Budget, Candidate, Prompt, Sampling, Step
 
 pytestmark = pytest.mark.anyio
@@ -339,3 +339,13 @@ async def test_formulas_that_cannot_be_compared_in_time_stand_alone():
         SelfConsistency(n=2), ROOT, backend, Meter(Budget()), sampling=Sampling(seed=0), compute=compute
     )
     assert answer_of(answer) in ("2(x+1)", "2x+2")
+
+
+async def test_where_only_thinking_was_found_a_lost_answer_is_an_error():
+    async def explore(root, run):
+        [thought] = await run.extend(root.saying("<think>\n"))
+        await run.answer(thought.saying("\n</think>\n\n"))
+
+    reply = failing(saying("hm"), lambda call, seed: len(call.steps) > 1)
+    with pytest.raises(BackendError):
+        await play(playing(explore), FakeBackend(reply))
