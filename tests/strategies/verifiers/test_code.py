@@ -197,6 +197,15 @@ DEEDS = {
     "if c.syscall(425, 8, bytes(120)) < 0: raise OSError(ctypes.get_errno())",
     "ptrace": "import ctypes, os\nc = ctypes.CDLL(None, use_errno=True)\n"
     "if c.ptrace(16, os.getppid(), 0, 0) < 0: raise OSError(ctypes.get_errno())",
+    "signals by way of a socket's owner": "import fcntl, os, socket\na, b = socket.socketpair()\n"
+    "fcntl.fcntl(a, fcntl.F_SETOWN, os.getppid())",
+    "signals by way of a socket's owner, set by its bytes": "import fcntl, os, socket, struct\n"
+    "a, b = socket.socketpair()\nfcntl.ioctl(a, 0x8901, struct.pack('i', os.getppid()))",
+    "which signal a socket sends": "import fcntl, socket\na, b = socket.socketpair()\nfcntl.fcntl(a, 10, 9)",
+    "where its parent may run": "import os\nos.sched_setaffinity(0, os.sched_getaffinity(0))",
+    "how urgent its parent is": "import ctypes, struct\nc = ctypes.CDLL(None)\n"
+    "if c.sched_setparam(0, struct.pack('i', 0)) < 0: raise OSError",
+    "the kernel's log": "import ctypes\nif ctypes.CDLL(None).klogctl(3, bytes(99), 99) < 0: raise OSError",
     "outliving its parent": "import ctypes\nif ctypes.CDLL(None).prctl(1, 0, 0, 0, 0) < 0: raise OSError",
 }
 
@@ -327,6 +336,7 @@ def checked(without, *tests, source=SQUARE):
         "a process",
         "a signal to all",
         "a file in its folder",
+        "signals by way of a socket's owner",
         "reading its parent's environment",
         "reading its parent's memory",
     ],
