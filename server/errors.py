@@ -15,6 +15,8 @@ from strategies.protocols import BackendError
 
 RETRY_AFTER = 5
 """Seconds after which a caller may try an engine that is down again."""
+COMPLAINTS = 100
+"""Complaints about one body that are looked through: each takes microseconds, and a body may have a million."""
 
 
 class ErrorDetail(BaseModel):
@@ -89,6 +91,8 @@ def refused(message: str, param: str | None = None, code: str = "invalid_value")
 
 def from_validation(error: ValidationError, prefix: tuple[str, ...] = ()) -> ApiError:
     """Pydantic's first complaint as a 400."""
+    if error.error_count() > COMPLAINTS:
+        return refused(f"{error.error_count()} parts of it are wrong", ".".join(prefix) or None)
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     first = max(errors, key=lambda one: (len(one["loc"]), not one["type"].endswith("_type")))  # of a union, the nearest
     if first["type"] == "json_invalid":
