@@ -172,6 +172,8 @@ def made_verifier(
     for field in sorted(operators & asked.keys()):
         raise refused(f"only [verifiers.NAME] of the server's settings sets {field}", f"{param}.{field}")
     wanted = {**(named.given if named else {}), **asked, "name": name}
+    if not named and any(kind.model_fields[field].is_required() for field in operators):
+        raise refused(f"{name} takes a [verifiers.NAME] of the server's settings; name that one", param)
     told = {field: value for field, value in wanted.items() if field not in operators}
 
     def member(spec: Spec) -> Verifier:

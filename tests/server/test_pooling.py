@@ -100,7 +100,7 @@ async def test_a_path_too_long_for_the_model_is_none_and_the_others_are_judged()
     async with reward(max_model_len=60) as (_, scorer):
         judged = await scorer.prefixes([path("a"), path("a " * 90), path("b", "c" * 60), path("b")])
         assert [values is None for values in judged] == [False, True, True, False]
-        with pytest.raises(BackendError, match="maximum context length"):
+        with pytest.raises(BackendError, match="the reward model answered 400"):
             await scorer.prefixes([path("a " * 90)])
 
 
