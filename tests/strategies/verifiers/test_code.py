@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -103,6 +104,27 @@ async def test_a_program_is_judged_by_what_it_writes():
     source = "a, b = map(int, input().split())\nprint(a + b)\nexit()"
     cases = [{"stdin": "2 3\n", "stdout": "5"}, {"stdin": "1 1", "stdout": "2  \n\n"}, {"stdin": "1 1", "stdout": "3"}]
     assert await share(source, cases=cases) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("given", ["", "2 3\n", "2 3\n" * 20_000])
+@pytest.mark.parametrize("source", ["print(5)", "input\nprint(5, flush=True)\nimport time\ntime.sleep(0.05)"])
+async def test_a_program_need_not_read_its_input(source, given):
+    assert await share(source, cases=[{"stdin": given, "stdout": "5"}]) == 1.0
+
+
+FLOOD = """import os
+for fd in range(3, 64):
+    try:
+        while True: os.write(fd, b'0' * 65536)
+    except OSError: pass"""
+
+
+async def test_a_test_that_floods_the_server_with_verdicts_is_not_listened_to():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.monotonic()
+    assert await share(SQUARE, FLOOD, seconds=9) == 0
+    assert time.monotonic() - start < 6
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
 
 
 async def test_a_long_input_and_a_long_output_pass():
