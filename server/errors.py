@@ -19,6 +19,10 @@ COMPLAINTS = 100
 """Complaints about one body that are looked through: each takes microseconds, and a body may have a million."""
 
 
+LONGEST = 1000
+"""Characters of what an error says: it may quote the request."""
+
+
 class ErrorDetail(BaseModel):
     message: str
     type: str
@@ -39,11 +43,16 @@ class ApiError(Exception):
         self, status: int, message: str, *, param: str | None = None, code: str | None = None, type: str | None = None
     ) -> None:
         super().__init__(message)
-        self.status, self.message, self.param, self.code = status, message, param, code
+        self.status, self.message, self.param, self.code = status, message[:LONGEST], param, code
         self.type = type or ("invalid_request_error" if status < 500 else "server_error")
 
     def body(self) -> dict[str, Any]:
-        detail = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        detail = {
+            "message": self.message,
+            "type": self.type,
+            "param": self.param and self.param[:LONGEST],
+            "code": self.code,
+        }
         return {"error": detail}
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:

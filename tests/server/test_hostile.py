@@ -56,3 +56,30 @@ def test_many_mistakes_cost_little_more_than_one(body, kind, param):
     start = time.process_time()
     assert refusal(body, kind).param == param
     assert time.process_time() - start < 1.2
+
+
+def test_tests_are_no_longer_than_they_may_be():
+    assert refusal(judged(name="code", tests=["x" * 600_000] * 2)).param == "reasoning_strategy.verifier"
+    assert refusal(judged(name="code", cases=[{"stdout": "x" * 100_000}] * 11)).param == "reasoning_strategy.verifier"
+
+
+@pytest.mark.parametrize("pattern", ["[[a]", "[a||b]", "(((a{1000}){1000}){1000})"])
+def test_a_pattern_that_python_warns_of_or_that_is_huge_once_compiled_is_taken(pattern):
+    start = time.process_time()
+    assert planned(json.dumps(judged(name="regex", pattern=pattern)).encode(), ChatRequest).verifier.pattern == pattern
+    assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"model": "x" * 100_000}, "model"),
+        ({"reasoning_strategy": "x" * 100_000}, "reasoning_strategy"),
+        (judged(name="x" * 100_000), "reasoning_strategy.verifier"),
+        ({"reasoning_strategy": {"name": "single", "x" * 100_000: 1}}, None),
+    ],
+)
+def test_an_error_does_not_say_a_long_text_again(fields, param):
+    refused = refusal({**ASKED, **fields})
+    assert param is None or refused.param == param
+    assert len(json.dumps(refused.body())) < 2500
