@@ -46,12 +46,12 @@ def kind(value: Any) -> str:
 
 KIND = Discriminator(kind, custom_error_type="unsupported_type", custom_error_message="this type is not supported")
 Id = Annotated[int, Field(ge=0)]
-Ids = Annotated[list[Id], Field(min_length=1)]
+Ids = Annotated[list[Id], Field(min_length=1, fail_fast=True)]
 Prompt = Annotated[
     Annotated[str, Tag("[text]")]
-    | Annotated[list[str], Field(min_length=1), Tag("[texts]")]
-    | Annotated[list[Id], Tag("[ids]")]
-    | Annotated[list[Ids], Tag("[many]")],
+    | Annotated[list[str], Field(min_length=1, fail_fast=True), Tag("[texts]")]
+    | Annotated[list[Id], Field(fail_fast=True), Tag("[ids]")]
+    | Annotated[list[Ids], Field(fail_fast=True), Tag("[many]")],
     KIND,
 ]
 Stop = Annotated[Annotated[str, Tag("[text]")] | Annotated[list[str], Field(max_length=4), Tag("[texts]")], KIND]
@@ -61,7 +61,7 @@ class TextStructure(Strict):
     """How vLLM limits what may be said: `regex`, `grammar` and `structural_tag` can cost it dearly, and do not pass."""
 
     json_: dict[str, Any] | str | None = Field(None, alias="json")
-    choice: list[str] | None = None
+    choice: Annotated[list[str], Field(fail_fast=True)] | None = None
     json_object: bool | None = None
 
 
@@ -111,16 +111,16 @@ class CompletionRequest(ToEngine):
     repetition_penalty: float | None = Field(None, gt=0)
     min_tokens: int | None = Field(None, ge=0)
     ignore_eos: bool | None = None
-    stop_token_ids: list[int] | None = None
+    stop_token_ids: Annotated[list[int], Field(fail_fast=True)] | None = None
     include_stop_str_in_output: bool | None = None
     skip_special_tokens: bool | None = None
     spaces_between_special_tokens: bool | None = None
     truncate_prompt_tokens: int | None = Field(None, ge=-1)
     add_special_tokens: bool | None = None
-    allowed_token_ids: list[int] | None = None
-    bad_words: list[str] | None = None
+    allowed_token_ids: Annotated[list[int], Field(fail_fast=True)] | None = None
+    bad_words: Annotated[list[str], Field(fail_fast=True)] | None = None
     prompt_logprobs: int | None = Field(None, ge=0, le=20)
-    logprob_token_ids: list[int] | None = None
+    logprob_token_ids: Annotated[list[int], Field(fail_fast=True)] | None = None
     return_token_ids: bool | None = None
     return_tokens_as_token_ids: bool | None = None
     response_format: ResponseFormat | None = None
@@ -137,8 +137,8 @@ class TokenizeRequest(ToEngine):
     """A text, or a conversation under the model's chat template, to be turned into token ids."""
 
     prompt: str | None = None
-    messages: list[dict[str, Any]] | None = None
-    tools: list[dict[str, Any]] | None = None
+    messages: Annotated[list[dict[str, Any]], Field(fail_fast=True)] | None = None
+    tools: Annotated[list[dict[str, Any]], Field(fail_fast=True)] | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
     add_special_tokens: bool | None = None
@@ -148,7 +148,7 @@ class TokenizeRequest(ToEngine):
 class DetokenizeRequest(ToEngine):
     """Token ids to be turned into text."""
 
-    tokens: list[Id]
+    tokens: Annotated[list[Id], Field(fail_fast=True)]
 
 
 class TextChoice(Wire):

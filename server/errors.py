@@ -15,6 +15,12 @@ from strategies.protocols import BackendError
 
 RETRY_AFTER = 5
 """Seconds after which a caller may try an engine that is down again."""
+COMPLAINTS = 100
+"""Complaints about one body that are looked through: each takes microseconds, and a body may have a million."""
+
+
+LONGEST = 1000
+"""Characters of what an error says: it may quote the request."""
 
 
 class ErrorDetail(BaseModel):
@@ -37,11 +43,16 @@ class ApiError(Exception):
         self, status: int, message: str, *, param: str | None = None, code: str | None = None, type: str | None = None
     ) -> None:
         super().__init__(message)
-        self.status, self.message, self.param, self.code = status, message, param, code
+        self.status, self.message, self.param, self.code = status, message[:LONGEST], param, code
         self.type = type or ("invalid_request_error" if status < 500 else "server_error")
 
     def body(self) -> dict[str, Any]:
-        detail = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        detail = {
+            "message": self.message,
+            "type": self.type,
+            "param": self.param and self.param[:LONGEST],
+            "code": self.code,
+        }
         return {"error": detail}
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
@@ -89,6 +100,8 @@ def refused(message: str, param: str | None = None, code: str = "invalid_value")
 
 def from_validation(error: ValidationError, prefix: tuple[str, ...] = ()) -> ApiError:
     """Pydantic's first complaint as a 400."""
+    if error.error_count() > COMPLAINTS:
+        return refused(f"{error.error_count()} parts of it are wrong", ".".join(prefix) or None)
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     told = [one for one in errors if one["type"] != "default_factory_not_called"] or errors  # another one's consequence
     first = max(told, key=lambda one: (len(one["loc"]), not one["type"].endswith("_type")))  # of a union, the nearest

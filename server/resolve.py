@@ -13,6 +13,7 @@ from server.schema import ChatRequest
 from server.settings import Effort, Format, Limits, Settings
 from server.trace import PlanTrace
 from strategies.base import Judged, Strategy
+from strategies.prompts import wording
 from strategies.protocols import Verifier
 from strategies.registry import Registry
 from strategies.types import Budget, Candidate, Sampling
@@ -141,13 +142,13 @@ def settings_of(spec: Spec) -> dict[str, Any]:
 
 
 def verifier_of(
-    strategy: Strategy, settings: Settings, registry: Registry
+    strategy: Strategy, settings: Settings, registry: Registry, param: str = "reasoning_strategy.verifier"
 ) -> tuple[dict[str, Any] | None, Verifier | None]:
     """The verifier that judges, described and made: the one named, else the default; none where none judges."""
     if not isinstance(strategy, Judged) or not strategy.judges:
         return None, None
     spec = strategy.verifier if strategy.verifier is not None else settings.defaults.verifier
-    return made_verifier(spec, settings, registry, "reasoning_strategy.verifier")
+    return made_verifier(spec, settings, registry, param)
 
 
 def made_verifier(
@@ -172,6 +173,8 @@ def made_verifier(
     for field in sorted(operators & asked.keys()):
         raise refused(f"only [verifiers.NAME] of the server's settings sets {field}", f"{param}.{field}")
     wanted = {**(named.given if named else {}), **asked, "name": name}
+    if not named and any(kind.model_fields[field].is_required() for field in operators):
+        raise refused(f"{name} takes a [verifiers.NAME] of the server's settings; name that one", param)
     told = {field: value for field, value in wanted.items() if field not in operators}
 
     def member(spec: Spec) -> Verifier:
@@ -188,18 +191,28 @@ def made_verifier(
 
 def check_presets(settings: Settings, registry: Registry) -> None:
     """Refuse settings that would make requests fail. Raises ApiError whose `param` names the setting."""
-    strategy_of(settings.defaults.strategy, registry, "defaults.strategy")
-    made_verifier(settings.defaults.verifier, settings, registry, "defaults.verifier")
-    for name, effort in settings.efforts.items():
-        if effort.strategy is not None:
-            strategy_of(effort.strategy, registry, f"efforts.{name}.strategy")
     for prompt in settings.prompts:
         try:
             made_wording(prompt, settings)
         except ValueError as error:
             raise refused(str(error), f"prompts.{prompt}") from None
+    made_verifier(settings.defaults.verifier, settings, registry, "defaults.verifier")
+    check_strategy(settings.defaults.strategy, settings, registry, "defaults.strategy")
+    for name, effort in settings.efforts.items():
+        if effort.strategy is not None:
+            check_strategy(effort.strategy, settings, registry, f"efforts.{name}.strategy")
     for verifier in settings.verifiers:
         made_verifier(verifier, settings, registry, f"verifiers.{verifier}")
+
+
+def check_strategy(spec: Spec, settings: Settings, registry: Registry, param: str) -> None:
+    """Refuse a strategy of the settings, or a verifier or prompt of its own, that would make requests fail."""
+    strategy = strategy_of(spec, registry, param)
+    verifier_of(strategy, settings, registry, f"{param}.verifier")
+    try:
+        wording(strategy.prompt, {name: made_wording(name, settings) for name in settings.prompts})
+    except ValueError as error:
+        raise refused(str(error), f"{param}.prompt") from None
 
 
 def check_width(strategy: Strategy, choices: int, limits: Limits) -> None:

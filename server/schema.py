@@ -36,12 +36,15 @@ class RefusalPart(Strict):
     refusal: str
 
 
+Part = Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type")]
+
+
 class ChatMessage(Strict):
     """One message; what else it carries goes to the model's chat template."""
 
     model_config = ConfigDict(extra="allow")
     role: Role
-    content: str | list[Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type")]] | None = None
+    content: str | Annotated[list[Part], Field(fail_fast=True)] | None = None
 
 
 class StreamOptions(Strict):
@@ -89,7 +92,7 @@ class Structured(Strict):
     """vLLM's way to bind a reply; regular expressions and grammars are not taken from callers."""
 
     json_: dict[str, Any] | str | None = Field(None, alias="json")
-    choice: Annotated[list[str], Field(min_length=1)] | None = None
+    choice: Annotated[list[str], Field(min_length=1, fail_fast=True)] | None = None
 
 
 class Reasoning(Strict):
@@ -106,7 +109,7 @@ class ChatRequest(Strict):
 
     model_config = ConfigDict(extra="allow")
     model: str = Field(min_length=1, description="a model's id, or MODEL:STRATEGY")
-    messages: list[ChatMessage] = Field(min_length=1)
+    messages: list[ChatMessage] = Field(min_length=1, fail_fast=True)
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, ge=1, description="tokens of one path, all its steps and thinking together")
@@ -134,9 +137,9 @@ class ChatRequest(Strict):
     min_tokens: int | None = Field(None, ge=0)
     ignore_eos: bool | None = None
     skip_special_tokens: bool | None = None
-    stop_token_ids: list[int] | None = None
-    bad_words: list[str] | None = None
-    allowed_token_ids: list[int] | None = None
+    stop_token_ids: Annotated[list[int], Field(fail_fast=True)] | None = None
+    bad_words: Annotated[list[str], Field(fail_fast=True)] | None = None
+    allowed_token_ids: Annotated[list[int], Field(fail_fast=True)] | None = None
     reasoning_strategy: str | dict[str, Any] | None = Field(
         None, description="a strategy's name, or an object of its name and settings (see /v1/strategies)"
     )

@@ -7,6 +7,7 @@ from server.backends.pooling import Scorers
 from server.metrics import Metrics
 from server.reply import Reply
 from server.resolve import Plan
+from server.workers import Turn
 from strategies.base import execute
 from strategies.events import Event
 from strategies.protocols import Compute, Observer
@@ -21,7 +22,7 @@ class Work:
         self, plan: Plan, reply: Reply, pool: Pool, metrics: Metrics, compute: Compute, scorers: Scorers
     ) -> None:
         self.plan, self.reply, self.metrics = plan, reply, metrics
-        self.compute, self.scorers = compute, scorers
+        self.compute, self.scorers = Turn(compute), scorers
         self.backend = pool.backend(plan.engine_model)
 
     async def __call__(self, observe: Observer) -> None:

@@ -14,7 +14,7 @@ import anyio.abc
 from server.settings import Workers as Limits
 from server.worker import EXPIRED, FAILED, HEAD, LARGEST
 from server.worker_steward import CANCEL, cut
-from strategies.protocols import Expired
+from strategies.protocols import Compute, Expired
 from strategies.tasks import unwrapped
 
 T = TypeVar("T")
@@ -23,6 +23,8 @@ WARM_SECONDS = 2.0
 """An app that lives this long gets its workers without waiting for a first call."""
 PATIENCE_SECONDS = 0.5
 """A steward that lived less is not replaced at once."""
+EXPIRIES = 16
+"""Calls of one request that may expire before none of its is tried any more: each costs a worker all of its time."""
 START = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
@@ -121,6 +123,26 @@ class _Call:
         self.done = anyio.Event()
         self.outcome = EXPIRED
         self.body = b""
+
+
+class Turn:
+    """One request's use of workers: a call at a time, so that no request keeps all workers from the others."""
+
+    def __init__(self, compute: Compute) -> None:
+        self._compute = compute
+        self._one = anyio.CapacityLimiter(1)
+        self._expired = 0
+
+    async def __call__(self, function: Callable[..., T], *args: Any) -> T:
+        """`function(*args)` when it is its turn. Raises Expired, too, once too many calls of the request have."""
+        async with self._one:
+            if self._expired == EXPIRIES:
+                raise Expired(f"{EXPIRIES} calls of this request have expired")
+            try:
+                return await self._compute(function, *args)
+            except Expired:
+                self._expired += 1
+                raise
 
 
 @asynccontextmanager

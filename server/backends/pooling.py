@@ -6,9 +6,10 @@ token ids: a tag inside a text may tokenise into something else, an id stays wha
 """
 
 import hashlib
+import logging
 from array import array
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from itertools import accumulate
 from typing import Any, TypeVar
@@ -36,6 +37,7 @@ PREFIXES = 1 << 14
 """Values of prefixes that are remembered: those of the searches in flight."""
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
+log = logging.getLogger(__name__)
 
 
 class PoolingScorer:
@@ -54,19 +56,22 @@ class PoolingScorer:
         self, candidates: Sequence[Candidate], *, endpoint: Endpoint = "classify", activation: bool = True
     ) -> list[float | None]:
         """The value of each conversation, its response closed; or of its question and the response as a pair."""
-        if endpoint == "score":
-            return await self._pairs[activation].ask([(question(one), shown(one)) for one in candidates])
-        return await self._classes[activation].ask(await together(self._conversation, candidates))
+        with in_our_words():
+            if endpoint == "score":
+                return await self._pairs[activation].ask([(question(one), shown(one)) for one in candidates])
+            return await self._classes[activation].ask(await together(self._conversation, candidates))
 
     async def prefixes(
         self, candidates: Sequence[Candidate], *, activation: bool = True
     ) -> list[tuple[float, ...] | None]:
         """The value of each path up to each of its steps. Only those that were not read lately are asked for."""
-        paths = await together(self._paths, candidates)
-        keyed = [[(digest(ids, activation), ids) for ids in path] for path in paths]
-        known = {key: self._prefixes.get(key) for path in keyed for key, _ in path}
-        unknown = {key: ids for path in keyed for key, ids in path if known[key] is None}
-        for key, value in zip(unknown, await self._classes[activation].ask(list(unknown.values())), strict=True):
+        with in_our_words():
+            paths = await together(self._paths, candidates)
+            keyed = [[(digest(ids, activation), ids) for ids in path] for path in paths]
+            known = {key: self._prefixes.get(key) for path in keyed for key, _ in path}
+            unknown = {key: ids for path in keyed for key, ids in path if known[key] is None}
+            values = await self._classes[activation].ask(list(unknown.values()))
+        for key, value in zip(unknown, values, strict=True):
             known[key] = value
             if value is not None:
                 self._prefixes[key] = value
@@ -76,9 +81,10 @@ class PoolingScorer:
         self, candidates: Sequence[Candidate], tag: str | int, *, activation: bool = True
     ) -> list[tuple[float, ...] | None]:
         """The value of each step. White space that ends a step gives way to the tag, as in the models' training."""
-        mark = await self._id(tag)
-        tagged = await together(partial(self._tagged, mark), candidates)
-        rows = await self._pools[activation].ask([ids for ids, _ in tagged])
+        with in_our_words():
+            mark = await self._id(tag)
+            tagged = await together(partial(self._tagged, mark), candidates)
+            rows = await self._pools[activation].ask([ids for ids, _ in tagged])
         return [
             None if each is None else tuple(value_of(row, activation) for row in at_places(each, ids, places, mark))
             for each, (ids, places) in zip(rows, tagged, strict=True)
@@ -151,6 +157,18 @@ async def scorers(session: aiohttp.ClientSession) -> AsyncIterator[Scorers]:
     async with anyio.create_task_group() as tasks:
         yield Scorers(session, tasks)
         tasks.cancel_scope.cancel()
+
+
+@contextmanager
+def in_our_words() -> Iterator[None]:
+    """Keep a reward model's own words, in which its name may stand, for the log: callers hear of its status only."""
+    try:
+        yield
+    except BackendError as error:
+        if error.status is None:
+            raise
+        log.warning("a reward model answered %s: %s", error.status, error)
+        raise BackendError(f"the reward model answered {error.status}", error.status) from error
 
 
 def digest(ids: Ids, activation: bool) -> bytes:

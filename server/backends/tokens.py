@@ -1,5 +1,6 @@
 """A model's own tokenizer and chat template, as its engine applies them. Knows nothing of what the ids are for."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,20 +26,21 @@ class Tokens:
 
     def __init__(self, upstream: Upstream, model: str) -> None:
         self._upstream, self._model = upstream, model
-        self._texts: Lately[str, Ids] = Lately(TEXTS)
+        self._texts: Lately[bytes, Ids] = Lately(TEXTS)
         self._prompts: Lately[bytes, Ids] = Lately(PROMPTS)
         self._templated = True
 
     async def text(self, text: str) -> Ids:
         """The ids of a piece of text, without the tokens that begin or end a document."""
-        known = self._texts.get(text)
+        key = named(text.encode(errors="surrogatepass"))
+        known = self._texts.get(key)
         if known is None:
-            known = self._texts[text] = await self._ask({"prompt": text, "add_special_tokens": False})
+            known = self._texts[key] = await self._ask({"prompt": text, "add_special_tokens": False})
         return known
 
     async def prompt(self, messages: Sequence[Message]) -> Ids:
         """The ids of a conversation up to where the reply begins."""
-        key = msgspec.json.encode(messages)
+        key = named(msgspec.json.encode(messages))
         known = self._prompts.get(key)
         if known is None:
             known = self._prompts[key] = await self._rendered(messages, opened=True)
@@ -66,3 +68,8 @@ class Tokens:
             return tuple(msgspec.json.decode(told, type=Tokenized).tokens)
         except msgspec.DecodeError as error:
             raise BackendError("the engine sent token ids that cannot be read") from error
+
+
+def named(said: bytes) -> bytes:
+    """A short name of what was said: a conversation with images may have megabytes."""
+    return hashlib.sha256(said).digest()

@@ -75,7 +75,7 @@ Part = Annotated[
     | Annotated[Refusal, Tag("[refusal]")],
     KIND,
 ]
-Content = Annotated[Annotated[str, Tag("[text]")] | Annotated[list[Part], Tag("[list]")], KIND]
+Content = Annotated[Annotated[str, Tag("[text]")] | Annotated[list[Part], Field(fail_fast=True), Tag("[list]")], KIND]
 
 
 class Message(Said):
@@ -116,7 +116,7 @@ class ReasoningItem(Said):
     type: Literal["reasoning"]
     id: str | None = None
     summary: list[Any] | None = None
-    content: list[ReasoningText] | None = None
+    content: Annotated[list[ReasoningText], Field(fail_fast=True)] | None = None
     encrypted_content: str | None = None
     status: Status = None
 
@@ -128,4 +128,6 @@ Item = Annotated[
     | Annotated[ReasoningItem, Tag("[reasoning]")],
     KIND,
 ]
-Input = Annotated[Annotated[str, Tag("[text]")] | Annotated[list[Item], Field(min_length=1), Tag("[list]")], KIND]
+Input = Annotated[
+    Annotated[str, Tag("[text]")] | Annotated[list[Item], Field(min_length=1, fail_fast=True), Tag("[list]")], KIND
+]

@@ -84,7 +84,7 @@ class ResponsesRequest(Strict):
     stream_options: ResponseStreamOptions | None = None
     reasoning: ReasoningOptions | None = None
     text: TextOptions | None = None
-    tools: list[FunctionTool] | None = None
+    tools: Annotated[list[FunctionTool], Field(fail_fast=True)] | None = None
     tool_choice: Choice | None = None
     parallel_tool_calls: bool | None = None
     metadata: (
@@ -98,7 +98,9 @@ class ResponsesRequest(Strict):
     prompt_cache_key: str | None = None
     prompt_cache_retention: Literal["in_memory", "in-memory", "24h"] | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority"] | None = None
-    include: list[str] | None = Field(None, description="reasoning.encrypted_content adds nothing; all else is refused")
+    include: Annotated[list[str], Field(fail_fast=True)] | None = Field(
+        None, description="reasoning.encrypted_content adds nothing; all else is refused"
+    )
     store: bool | None = Field(None, description="nothing is stored: true is refused")
     background: bool | None = None
     previous_response_id: str | None = None

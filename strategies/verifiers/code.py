@@ -32,6 +32,10 @@ START_SECONDS = 5.0
 """Of these, for processes to start on a busy machine."""
 LONGEST = 100_000
 """Characters of code that are run."""
+LONGEST_TESTS = 1_000_000
+"""Characters of all tests and cases: they are sent with each response, from the event loop."""
+LONGEST_REFUSAL = 1000
+"""Bytes of why no code can be run."""
 START = "import sys; sys.path.append(sys.argv[1]); from strategies.verifiers.sandbox.checker import main; main()"
 ROOT = str(Path(__file__).parents[2])
 BLOCK = re.compile(r"^```[ \t]*(\w*)[^\n]*\n(.*?)(?:^```|\Z)", re.MULTILINE | re.DOTALL)
@@ -60,6 +64,8 @@ class Code(Settings):
     def _tests_something(self) -> "Code":
         if not self.tests and not self.cases:
             raise ValueError("code needs tests or cases")
+        if sum(map(len, self.tests)) + sum(len(case.stdin + case.stdout) for case in self.cases) > LONGEST_TESTS:
+            raise ValueError(f"tests and cases have at most {LONGEST_TESTS} characters in all")
         return self
 
     async def score(self, candidates: Sequence[Candidate], ask: Ask) -> list[Score]:
@@ -122,9 +128,11 @@ async def verdicts(job: bytes, most: int, seconds: float) -> bytes:
                 await process.stdin.send(job)
                 async for part in process.stdout:
                     told += part
+                    if len(told) > most + LONGEST_REFUSAL:  # a test that writes verdicts of its own
+                        break
         finally:
             with anyio.CancelScope(shield=True):
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.aclose()
-    return told[: most if told[:1] != REFUSED else 1000]
+    return told[: most if told[:1] != REFUSED else LONGEST_REFUSAL]

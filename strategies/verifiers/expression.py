@@ -21,7 +21,7 @@ class Expression(Settings):
     name: Literal["expression"] = "expression"
     numbers: list[int] = Field(min_length=1, max_length=32, description="what may be used, each as often as it is here")
     target: int = Field(ge=-LARGEST, le=LARGEST)
-    operators: list[Sign] = Field(["+", "-", "*", "/"], min_length=1)
+    operators: list[Sign] = Field(["+", "-", "*", "/"], min_length=1, max_length=4)
     all: bool = Field(True, description="whether every number has to be used")
 
     async def score(self, candidates: Sequence[Candidate], ask: Ask) -> list[Score]:

@@ -1,6 +1,7 @@
 """Looks for a pattern in a response."""
 
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Literal
 
@@ -26,7 +27,8 @@ class Regex(Settings):
     @classmethod
     def _is_one(cls, pattern: str) -> str:
         try:  # only parsed, for compiling may already take seconds
-            re._parser.parse(pattern)  # type: ignore[attr-defined]
+            with warnings.catch_warnings(action="ignore"):  # of what some later Python will read in another way
+                re._parser.parse(pattern)  # type: ignore[attr-defined]
         except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"no regular expression: {error}") from None
         return pattern
@@ -49,7 +51,8 @@ class Regex(Settings):
 def matches(texts: Sequence[str], pattern: str) -> list[str]:
     """For each text "found" or "absent", or "invalid" where the pattern is none. May take forever."""
     try:
-        compiled = re.compile(pattern)
+        with warnings.catch_warnings(action="ignore"):
+            compiled = re.compile(pattern)
     except (re.error, OverflowError):
         return ["invalid"] * len(texts)
     return ["found" if compiled.search(text) else "absent" for text in texts]

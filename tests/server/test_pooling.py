@@ -1,5 +1,6 @@
 """Reward models over HTTP: what is sent as which token ids, what comes back, and what goes wrong."""
 
+import tracemalloc
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -12,6 +13,7 @@ from benchmarks.engine_pooling import hashed, sigmoid, simulated_rewards
 from benchmarks.engine_text import encode, render
 from server.backends.lately import Lately
 from server.backends.pooling import scorers
+from server.backends.tokens import Tokens
 from server.backends.values import at_places, value_of
 from strategies.protocols import BackendError, Reward
 from strategies.tasks import together
@@ -100,7 +102,7 @@ async def test_a_path_too_long_for_the_model_is_none_and_the_others_are_judged()
     async with reward(max_model_len=60) as (_, scorer):
         judged = await scorer.prefixes([path("a"), path("a " * 90), path("b", "c" * 60), path("b")])
         assert [values is None for values in judged] == [False, True, True, False]
-        with pytest.raises(BackendError, match="maximum context length"):
+        with pytest.raises(BackendError, match="the reward model answered 400"):
             await scorer.prefixes([path("a " * 90)])
 
 
@@ -204,3 +206,29 @@ def test_what_was_used_last_is_remembered_for_a_while():
     assert [known.get(key) for key in "abc"] == [1, None, 3]
     now = 11.0
     assert known.get("a") is None
+
+
+class Counting:
+    """An engine to which every text is one token."""
+
+    asked = 0
+
+    async def post(self, path, body):
+        self.asked += 1
+        return b'{"tokens": [1], "max_model_len": 9}'
+
+
+async def test_what_is_remembered_of_long_texts_is_short():
+    upstream = Counting()
+    tokens = Tokens(upstream, "reward")
+    tracemalloc.start()
+    for at in range(30):
+        said = f"{at} " + "x" * 1_000_000
+        await tokens.text(said)
+        await tokens.prompt([{"role": "user", "content": said}])
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 5_000_000
+    await tokens.text(said)
+    await tokens.prompt([{"role": "user", "content": said}])
+    assert upstream.asked == 60

@@ -136,6 +136,18 @@ async def test_the_address_and_the_key_of_a_reward_model_are_never_shown(caplog)
         assert rewards.url not in text
 
 
+@pytest.mark.parametrize("endpoint", ["classify", "score"])
+async def test_the_words_of_a_failing_reward_model_are_for_the_log(endpoint, caplog):
+    async with simulated_rewards() as rewards:
+        orm = settings(rewards, orm={"kind": "outcome_reward", "endpoint": endpoint, "model": "in-house-7b"})
+        async with ponder(steps, settings=orm) as served:
+            strategy = {"name": "best_of_n", "n": 2, "verifier": "orm"}
+            reply = (await served.chat(reasoning_strategy=strategy, return_trace="full")).text
+    assert "the verifier failed: the reward model answered 404" in reply
+    assert "in-house-7b" not in reply
+    assert "in-house-7b" in caplog.text
+
+
 @pytest.mark.parametrize("wrong", [{"url": "rewards:80"}, {"model": ""}, {"activation": "no"}, {"api_keys": "x"}])
 def test_a_reward_model_that_could_not_work_is_refused_at_the_start(wrong):
     mine = {"kind": "outcome_reward", "url": "http://a", "model": "m", "api_key": SECRET, **wrong}
@@ -154,6 +166,15 @@ async def test_a_request_cannot_say_where_a_reward_model_is():
                 assert refused.status_code == 400
                 assert refused.json()["error"]["param"] == "reasoning_strategy.verifier.members.url"
     assert rewards.requests == []
+
+
+async def test_a_request_for_a_reward_model_without_a_name_hears_what_it_needs():
+    async with ponder() as served:
+        for name in ("outcome_reward", "process_reward"):
+            refused = await served.chat(reasoning_strategy={"name": "best_of_n", "verifier": name})
+            assert refused.status_code == 400
+            assert refused.json()["error"]["param"] == "reasoning_strategy.verifier"
+            assert "[verifiers.NAME]" in refused.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(("verifier", "least"), [("logprob", 0), ("self_certainty", 1)])

@@ -39,6 +39,10 @@ def test_what_is_not_known_in_the_file_is_refused(tmp_path, text):
         {"defaults": {"strategy": "typo"}},
         {"defaults": {"verifier": "typo"}},
         {"efforts": {"low": {"strategy": {"name": "best_of_n", "m": 1}}}},
+        {"efforts": {"low": {"strategy": {"name": "best_of_n", "verifier": "typo"}}}},
+        {"efforts": {"low": {"strategy": {"name": "best_of_n", "verifier": {"name": "code", "tests": ["1"]}}}}},
+        {"efforts": {"low": {"strategy": {"name": "single", "prompt": "typo"}}}},
+        {"defaults": {"strategy": {"name": "beam_search", "verifier": {"name": "judge", "typo": 1}}}},
         {"verifiers": {"mine": {"kind": "typo"}}},
     ],
 )

@@ -15,7 +15,7 @@ import pytest
 from server import paths
 from server.settings import Workers as Limits
 from server.worker import LARGEST
-from server.workers import workers
+from server.workers import EXPIRIES, Turn, workers
 from strategies.answers import canonical
 from strategies.equality import classes, equal
 from strategies.formulas import first_equal
@@ -188,7 +188,7 @@ async def test_an_app_that_lives_on_has_them_started_before_a_call():
 HOLDER = """
 import sys, anyio
 from server.settings import Workers
-from server.workers import workers
+from server.workers import EXPIRIES, Turn, workers
 from tests.working import busy, children
 async def hold():
     async with workers(Workers(seconds=1000), loaded=False) as compute:
@@ -332,3 +332,28 @@ async def outcome(call):
         return await call
     except Expired:
         return "expired"
+
+
+async def test_a_request_of_many_calls_leaves_workers_to_the_others():
+    async with computing(processes=2) as compute, anyio.create_task_group() as tasks:
+        greedy, modest = Turn(compute), Turn(compute)
+        for _ in range(20):
+            tasks.start_soon(greedy, busy, 0.2)
+        await anyio.sleep(0.05)
+        with anyio.fail_after(1.5):
+            assert await modest(operator.add, 1, 2) == 3
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_request_whose_calls_expire_is_given_up_in_the_end():
+    calls = []
+
+    async def never(function, *args):
+        calls.append(args)
+        raise Expired
+
+    turn = Turn(never)
+    for _ in range(EXPIRIES + 5):
+        with pytest.raises(Expired):
+            await turn(operator.add, 1, 1)
+    assert len(calls) == EXPIRIES

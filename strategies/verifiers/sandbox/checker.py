@@ -75,7 +75,10 @@ class Checker:
         return lines(said) == lines(case["stdout"].encode(errors="replace"))
 
     def conversation(self, channel: socket.socket, given: bytes) -> bytes:
-        """Give a program its input, and take its output until it ends, its time is up or it says too much."""
+        """Give a program its input, and take its output until it ends, its time is up or it says too much.
+
+        It need not read its input, or all of it: what it does not take is no error.
+        """
         deadline = time.monotonic() + self.seconds
         channel.setblocking(False)
         said = b""
@@ -84,11 +87,18 @@ class Checker:
         while len(said) <= OUTPUT and (left := deadline - time.monotonic()) > 0:
             readable, writable, _ = select.select([channel], [channel] if given else [], [], left)
             if writable:
-                given = given[channel.send(given[:65536]) :]
+                try:
+                    given = given[channel.send(given[:65536]) :]
+                except BrokenPipeError:
+                    given = b""
+                    continue
                 if not given:
                     channel.shutdown(socket.SHUT_WR)
             if readable:
-                part = channel.recv(65536)
+                try:
+                    part = channel.recv(65536)
+                except ConnectionResetError:  # it ended, and left input unread
+                    return said
                 if not part:
                     return said
                 said += part

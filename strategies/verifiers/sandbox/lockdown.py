@@ -22,6 +22,7 @@ from strategies.verifiers.sandbox.syscalls import (
     LANDLOCK_RESTRICT,
     MISSING,
     OPENING,
+    OWNING,
     Machine,
     machine_of,
 )
@@ -130,6 +131,8 @@ def filter_for(known: Machine) -> bytes:
     for name, argument in OPENING.items():
         if name in known.numbers:
             code += _unless_bits(known.numbers[name], argument, WRITING, allowed=False)
+    for name, commands in OWNING.items():
+        code += _unless_among(known.numbers[name], 1, commands)
     code += _unless_bits(known.numbers[CLONE], 0, CLONE_THREAD, allowed=True)
     for names, error in ((DENIED, EPERM), (MISSING, ENOSYS)):
         for number in sorted(known.numbers[name] for name in names if name in known.numbers):
@@ -147,6 +150,12 @@ def _unless_bits(number: int, argument: int, bits: int, *, allowed: bool) -> lis
         _op(RETURN, yes),
         _op(RETURN, no),
     ]
+
+
+def _unless_among(number: int, argument: int, values: Sequence[int]) -> list[bytes]:
+    """Deny call `number` where an argument is one of `values`, else allow it."""
+    denied = [op for value in values for op in (_op(EQUAL, value, 0, 1), _op(RETURN, ERRNO | EPERM))]
+    return [_op(EQUAL, number, 0, len(denied) + 2), _op(LOAD, 16 + 8 * argument), *denied, _op(RETURN, ALLOW)]
 
 
 def _op(code: int, value: int, true: int = 0, false: int = 0) -> bytes:

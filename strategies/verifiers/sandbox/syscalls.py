@@ -8,6 +8,8 @@ LANDLOCK_CREATE, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT = 444, 445, 446
 
 OPENING = {"open": 1, "openat": 2}
 """Calls that open a file, and which argument holds the flags."""
+OWNING = {"fcntl": (8, 10, 15), "ioctl": (0x8901, 0x8902)}
+"""Commands that tell whom, and with which signal, to wake when a file is ready: it may be any process of this user."""
 
 X86_64 = {
     "open": 2, "socket": 41, "connect": 42, "bind": 49, "listen": 50, "clone": 56, "fork": 57, "vfork": 58,
@@ -24,7 +26,8 @@ X86_64 = {
     "unshare": 272, "utimensat": 280, "fallocate": 285, "openat": 257, "shmget": 29, "rt_sigqueueinfo": 129,
     "rt_tgsigqueueinfo": 297, "perf_event_open": 298, "prlimit64": 302, "open_by_handle_at": 304, "setns": 308,
     "process_vm_readv": 310, "process_vm_writev": 311, "finit_module": 313, "renameat2": 316, "memfd_create": 319,
-    "bpf": 321, "execveat": 322, "userfaultfd": 323,
+    "bpf": 321, "execveat": 322, "userfaultfd": 323, "fcntl": 72, "ioctl": 16, "syslog": 103, "sched_setparam": 142,
+    "sched_setaffinity": 203, "sched_setattr": 314, "ioprio_set": 251,
 }  # fmt: skip
 ARM64 = {
     "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16,
@@ -39,7 +42,8 @@ ARM64 = {
     "bind": 200, "listen": 201, "connect": 203, "add_key": 217, "request_key": 218, "keyctl": 219, "clone": 220,
     "execve": 221, "rt_tgsigqueueinfo": 240, "perf_event_open": 241, "prlimit64": 261, "open_by_handle_at": 265,
     "setns": 268, "process_vm_readv": 270, "process_vm_writev": 271, "finit_module": 273, "renameat2": 276,
-    "memfd_create": 279, "bpf": 280, "execveat": 281, "userfaultfd": 282,
+    "memfd_create": 279, "bpf": 280, "execveat": 281, "userfaultfd": 282, "fcntl": 25, "ioctl": 29, "ioprio_set": 30,
+    "syslog": 116, "sched_setparam": 118, "sched_setaffinity": 122, "sched_setattr": 274,
 }  # fmt: skip
 BOTH = {
     "pidfd_send_signal": 424, "io_uring_setup": 425, "open_tree": 428, "move_mount": 429, "fsopen": 430,
@@ -48,7 +52,7 @@ BOTH = {
 
 MISSING = frozenset({"clone3", "openat2"})
 """Calls that are denied as if this kernel did not have them, so that libraries use older ones, which can be checked."""
-DENIED = frozenset(X86_64 | ARM64 | BOTH) - MISSING - {CLONE, *OPENING}
+DENIED = frozenset(X86_64 | ARM64 | BOTH) - MISSING - {CLONE, *OPENING, *OWNING}
 
 
 @dataclass(frozen=True, slots=True)

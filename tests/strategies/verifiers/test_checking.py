@@ -128,6 +128,18 @@ async def test_a_schema_that_is_none_is_refused_by_name():
         assert refused.value.param == "reasoning_strategy.verifier.schema"
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"$schema": {}}, {"$schema": 5}, {"$id": "http://[", "$ref": "a"}, {"pattern": "a{99999999999}"}]
+)
+async def test_a_schema_that_breaks_its_reader_is_one_that_is_none(wrong):
+    with pytest.raises(BackendError, match="no valid JSON schema"):
+        await values(JsonSchema(schema=wrong), '"a"')
+
+
+async def test_a_number_that_no_computer_holds_spoils_no_other_answer():
+    assert await values(JsonSchema(schema={"multipleOf": 1e-320}), "1e400", "-1e999", "0") == [0, 0, 1]
+
+
 async def test_a_schema_leads_nowhere_outside_it():
     with pytest.raises(BackendError, match="schema"):
         await values(JsonSchema(schema={"$ref": "http://127.0.0.1:9/schema.json"}), "{}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -105,6 +106,27 @@ async def test_a_program_is_judged_by_what_it_writes():
     assert await share(source, cases=cases) == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize("given", ["", "2 3\n", "2 3\n" * 20_000])
+@pytest.mark.parametrize("source", ["print(5)", "input\nprint(5, flush=True)\nimport time\ntime.sleep(0.05)"])
+async def test_a_program_need_not_read_its_input(source, given):
+    assert await share(source, cases=[{"stdin": given, "stdout": "5"}]) == 1.0
+
+
+FLOOD = """import os
+for fd in range(3, 64):
+    try:
+        while True: os.write(fd, b'0' * 65536)
+    except OSError: pass"""
+
+
+async def test_a_test_that_floods_the_server_with_verdicts_is_not_listened_to():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.monotonic()
+    assert await share(SQUARE, FLOOD, seconds=9) == 0
+    assert time.monotonic() - start < 6
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
+
+
 async def test_a_long_input_and_a_long_output_pass():
     source = "import sys\nfor line in sys.stdin:\n    print(line.strip())"
     text = "\n".join(map(str, range(15_000)))
@@ -197,6 +219,15 @@ DEEDS = {
     "if c.syscall(425, 8, bytes(120)) < 0: raise OSError(ctypes.get_errno())",
     "ptrace": "import ctypes, os\nc = ctypes.CDLL(None, use_errno=True)\n"
     "if c.ptrace(16, os.getppid(), 0, 0) < 0: raise OSError(ctypes.get_errno())",
+    "signals by way of a socket's owner": "import fcntl, os, socket\na, b = socket.socketpair()\n"
+    "fcntl.fcntl(a, fcntl.F_SETOWN, os.getppid())",
+    "signals by way of a socket's owner, set by its bytes": "import fcntl, os, socket, struct\n"
+    "a, b = socket.socketpair()\nfcntl.ioctl(a, 0x8901, struct.pack('i', os.getppid()))",
+    "which signal a socket sends": "import fcntl, socket\na, b = socket.socketpair()\nfcntl.fcntl(a, 10, 9)",
+    "where its parent may run": "import os\nos.sched_setaffinity(0, os.sched_getaffinity(0))",
+    "how urgent its parent is": "import ctypes, struct\nc = ctypes.CDLL(None)\n"
+    "if c.sched_setparam(0, struct.pack('i', 0)) < 0: raise OSError",
+    "the kernel's log": "import ctypes\nif ctypes.CDLL(None).klogctl(3, bytes(99), 99) < 0: raise OSError",
     "outliving its parent": "import ctypes\nif ctypes.CDLL(None).prctl(1, 0, 0, 0, 0) < 0: raise OSError",
 }
 
@@ -327,6 +358,7 @@ def checked(without, *tests, source=SQUARE):
         "a process",
         "a signal to all",
         "a file in its folder",
+        "signals by way of a socket's owner",
         "reading its parent's environment",
         "reading its parent's memory",
     ],
