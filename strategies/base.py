@@ -13,7 +13,18 @@ from strategies.answers import spoken
 from strategies.events import Answered, Started
 from strategies.meter import Meter
 from strategies.prompts import Wording
-from strategies.protocols import Backend, BackendError, Compute, Observer, Reward, Scorer, Verifier, inline, no_scorers
+from strategies.protocols import (
+    Backend,
+    BackendError,
+    Compute,
+    Observer,
+    Reward,
+    Scorer,
+    Unusable,
+    Verifier,
+    inline,
+    no_scorers,
+)
 from strategies.run import GROUP, Run
 from strategies.types import Candidate, Sampling
 
@@ -111,6 +122,8 @@ async def execute(
         await anyio.lowlevel.checkpoint()  # runs that share a meter are all known to it before one takes a share
         try:
             await strategy.explore(root, run)
+        except Unusable:
+            raise
         except BackendError as error:
             if not any(spoken(candidate).strip() or candidate.calls for candidate in run.found):
                 raise

@@ -123,3 +123,10 @@ class BackendError(Exception):
     def __init__(self, message: str, status: int | None = None, param: str | None = None) -> None:
         super().__init__(message)
         self.status, self.param = status, param
+
+
+class Unusable(BackendError):
+    """What the request gave a verifier cannot be used, as was found out only when it judged: it ends the request."""
+
+    def __init__(self, message: str, param: str) -> None:
+        super().__init__(message, 400, param)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from strategies.answers import spoken
-from strategies.protocols import Ask, BackendError
+from strategies.protocols import Ask, Unusable
 from strategies.types import Candidate, Score
 from strategies.verifiers.base import Settings
 from strategies.verifiers.computing import each_text
@@ -35,7 +35,7 @@ class JsonSchema(Settings):
     async def score(self, candidates: Sequence[Candidate], ask: Ask) -> list[Score | None]:
         found = await each_text(conforming, [spoken(candidate) for candidate in candidates], ask, self.wanted)
         if "invalid" in found:
-            raise BackendError("the schema is no valid JSON schema", 400, "reasoning_strategy.verifier.schema")
+            raise Unusable("the schema is no valid JSON schema", "reasoning_strategy.verifier.schema")
         return [None if one is None else Score(float(one == "conforms")) for one in found]
 
 

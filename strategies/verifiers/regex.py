@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from strategies.answers import final_answer, spoken
-from strategies.protocols import Ask, BackendError
+from strategies.protocols import Ask, Unusable
 from strategies.types import Candidate, Score
 from strategies.verifiers.base import Settings
 from strategies.verifiers.computing import each_text
@@ -37,7 +37,7 @@ class Regex(Settings):
         read = [self._read(candidate) for candidate in candidates]
         found = await each_text(matches, [text or "" for text in read], ask, self.pattern)
         if "invalid" in found:
-            raise BackendError(f"{self.pattern!r} is no regular expression", 400, "reasoning_strategy.verifier.pattern")
+            raise Unusable(f"{self.pattern!r} is no regular expression", "reasoning_strategy.verifier.pattern")
         return [
             None if one is None else Score(float(one == "found" and text is not None))
             for one, text in zip(found, read, strict=True)
