@@ -3,12 +3,17 @@
 import os
 from dataclasses import dataclass
 
+import hypothesis
 import pytest
 from anyio.from_thread import start_blocking_portal
 
 from server import paths
 from server.backends.local import EngineSpec, local_engine
 from tests.rewards import reward_servers
+
+# A busy machine is no defect; and a run that lands a change draws the same examples each time.
+hypothesis.settings.register_profile("ponder", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("ponder")
 
 
 @pytest.fixture(params=["asyncio", "trio"])

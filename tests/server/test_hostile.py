@@ -55,7 +55,7 @@ def planned(body, kind):
 def test_many_mistakes_cost_little_more_than_one(body, kind, param):
     start = time.process_time()
     assert refusal(body, kind).param == param
-    assert time.process_time() - start < 1.2
+    assert time.process_time() - start < 2.5
 
 
 def test_tests_are_no_longer_than_they_may_be():
