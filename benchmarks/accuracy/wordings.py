@@ -1,0 +1,61 @@
+"""What the models are told: the product's prompts, and two of the benchmark's own.
+
+`direct` wants the answer at once. `worked` shows worked examples as earlier turns of the conversation; they are made up
+here and belong to no split.
+"""
+
+from typing import get_args
+
+from strategies.prompts import PromptName, instruct
+from strategies.types import Message
+
+Turns = tuple[tuple[str, str], ...]
+
+DIRECT = "Reply with the final answer alone, between <answer> and </answer>."
+SUMS: Turns = (
+    (
+        "State the final answer to the following arithmetic problem: 14 + 25 - 8 =",
+        "14 + 25 = 39\n\n39 - 8 = 31\n\n<answer>31</answer>",
+    ),
+    (
+        "State the final answer to the following arithmetic problem: 340 - 415 - 62 + 130 =",
+        "340 - 415 = -75\n\n-75 - 62 = -137\n\n-137 + 130 = -7\n\n<answer>-7</answer>",
+    ),
+)
+COUNTDOWN: Turns = (
+    ("Find a way to make 24 using all of these numbers: 3, 5, 9.", "<answer>3 * 5 + 9</answer>"),
+    ("Calculate 16 using all of these numbers: 11, 4, 15.", "<answer>(15 - 11) * 4</answer>"),
+    ("Using all the numbers 18, 6, 7, create an expression that equals 21.", "<answer>18 / 6 * 7</answer>"),
+    ("Find a way to make 22 using all of these numbers: 19, 9, 12.", "<answer>19 - 9 + 12</answer>"),
+)
+WORDS: Turns = (
+    (
+        "A baker fills 6 trays with 12 rolls each, sells 45 rolls and gives 2 dozen to a school. How many are left?",
+        "The baker makes 6 * 12 = 72 rolls.\n\nTwo dozen are 2 * 12 = 24 rolls.\n\n"
+        "45 + 24 = 69 rolls are gone.\n\n72 - 69 = 3 rolls are left.\n\n<answer>3</answer>",
+    ),
+    (
+        "Of 80 visitors, 25% are children. Half of the adults pay $8, the others $5. How much do the adults pay?",
+        "There are 80 * 0.25 = 20 children.\n\nThere are 80 - 20 = 60 adults.\n\nHalf of them are 60 / 2 = 30.\n\n"
+        "30 * 8 = 240 dollars.\n\n30 * 5 = 150 dollars.\n\n240 + 150 = 390 dollars.\n\n<answer>390</answer>",
+    ),
+)
+WORKED: dict[str, Turns] = {"chain_sum": SUMS, "sums": SUMS, "countdown": COUNTDOWN, "gsm_symbolic": WORDS}
+"""Worked examples by generator."""
+
+
+def conversation(dataset: str, question: str, wording: str) -> tuple[Message, ...]:
+    """The messages that put a question. Raises ValueError for a wording that nobody knows."""
+    asked: tuple[Message, ...] = ({"role": "user", "content": question},)
+    match wording:
+        case "direct":
+            return ({"role": "user", "content": f"{question}\n\n{DIRECT}"},)
+        case "worked":
+            shown: list[Message] = []
+            for example, reply in WORKED[dataset]:
+                shown += [{"role": "user", "content": example}, {"role": "assistant", "content": reply}]
+            return (*shown, *asked)
+    for name in get_args(PromptName):
+        if name == wording:
+            return instruct(asked, name)
+    raise ValueError(f"no wording is called {wording!r}")
