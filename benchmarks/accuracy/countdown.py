@@ -56,8 +56,8 @@ def checks(asked: str, formula: str) -> float:
 def evaluate(node: ast.expr) -> tuple[Fraction, list[int]]:
     """The value of a formula and the numbers in it. Raises ValueError for all but + - * / and whole numbers."""
     match node:
-        case ast.Constant(value=int(value)):
-            return Fraction(value), [value]
+        case ast.Constant(value=int(whole)):
+            return Fraction(whole), [whole]
         case ast.BinOp(left, sign, right) if type(sign) in SIGNS:
             (a, used), (b, also) = evaluate(left), evaluate(right)
             return SIGNS[type(sign)](a, b), used + also

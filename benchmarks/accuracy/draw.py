@@ -72,7 +72,7 @@ async def draw(wanted: Wanted, url: str, folder: Path, *, flying: int, machine: 
     task = TASKS[wanted.task]
     problems = task.problems(wanted.split, wanted.count)
     path = folder / f"{wanted.name}.jsonl.gz"
-    folder.mkdir(parents=True, exist_ok=True)
+    pool.make(folder)
     header = {**msgspec.to_builtins(wanted), "digest": digest(problems), "machine": machine, **about}
     done = begun(path, header | {"vllm": await version(url)})
     left = [problem for problem in problems if problem.index not in done]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
@@ -98,9 +99,9 @@ def pass_of(problem: Drawn, k: int) -> float:
 
 
 def between(points: Sequence[Point], tokens: float) -> Point:
-    """The mixture of the two neighbouring points that costs `tokens` a problem on the mean; the last where none does."""
+    """The mixture of two neighbouring points that costs `tokens` a problem on the mean; the nearest where none does."""
     ordered = sorted(points, key=lambda each: each.cost)
-    for low, high in zip(ordered, ordered[1:], strict=False):
+    for low, high in pairwise(ordered):
         if low.cost <= tokens <= high.cost:
             share = (tokens - low.cost) / (high.cost - low.cost) if high.cost > low.cost else 0.0
             return mixture(low, high, share)
@@ -116,7 +117,7 @@ def mixture(low: Point, high: Point, share: float) -> Point:
     return Point(
         low.task,
         low.model,
-        f"{low.label} {low.n}–{high.n}",
+        f"{low.label} {low.n} to {high.n}",
         low.n,
         mixed(low.right, high.right),
         mixed(low.tokens, high.tokens),

@@ -25,7 +25,10 @@ from strategies.types import Budget, Candidate, Prompt, Sampling
 
 @dataclass(frozen=True, slots=True)
 class Lived:
-    """What a strategy made of one problem. `tokens` are all that were sampled, the verifier's too; `seconds` wall time."""
+    """What a strategy made of one problem. `tokens` are all that were sampled, the verifier's too.
+
+    `seconds` is the wall time, `flying` problems being solved at once.
+    """
 
     index: int
     right: bool
@@ -50,10 +53,12 @@ async def run(live: Live, split: Split, url: str, folder: Path, about: Mapping[s
     task = TASKS[live.task]
     problems = task.problems(split, live.count)
     path = folder / f"{live.name}-{split}.jsonl.gz"
-    folder.mkdir(parents=True, exist_ok=True)
+    pool.make(folder)
     there = list(pool.lines(path))
     if not there:
-        pool.append(path, {**asdict(live), "split": split, "digest": digest(problems), "vllm": await version(url), **about})
+        pool.append(
+            path, {**asdict(live), "split": split, "digest": digest(problems), "vllm": await version(url), **about}
+        )
     done = {line["index"] for line in there[1:]}
     limiter = anyio.CapacityLimiter(live.flying)
     with progress() as bar:

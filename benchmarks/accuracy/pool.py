@@ -1,7 +1,7 @@
 """A pool: for each problem of a split all samples of one model, as lines of compressed JSON.
 
-A file's first line says what was drawn and by what; each further line is one problem. Lines are whole gzip members, so a
-draw that was interrupted goes on behind the last whole line.
+A file's first line says what was drawn and by what; each further line is one problem. Lines are whole gzip members, so
+a draw that was interrupted goes on behind the last whole line.
 """
 
 import gzip
@@ -50,6 +50,11 @@ class Pool:
 
     about: Mapping[str, Any]
     problems: tuple[Drawn, ...]
+
+
+def make(folder: Path) -> None:
+    """Make the folder of the pools."""
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def append(path: Path, line: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """A `Backend` that answers a strategy's calls from a pool, so that the strategies' own code is what is evaluated.
 
-Time is virtual: one token of every open sequence takes one second, so `seconds` are sequential tokens, and a sample that
-is aborted has cost what it would have. Runs on trio, whose clock can jump.
+Time is virtual: one token of every open sequence takes one second, so seconds are sequential tokens, and a sample that
+aborted has cost what it would have. Runs on trio, whose clock can jump.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -35,7 +35,7 @@ class Exhausted(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a strategy made of one problem. `tokens` are all that were generated, `sequential` those of the longest wait."""
+    """What a strategy made of one problem: all `tokens` generated, and those of the longest wait (`sequential`)."""
 
     right: bool
     answered: bool

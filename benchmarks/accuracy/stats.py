@@ -84,7 +84,7 @@ class Law:
 
 
 def fitted(ks: Sequence[int], coverage: Sequence[float]) -> Law:
-    """The law by least squares on log(-log coverage), a line in log k. Points at 0 or 1 say nothing and are left out."""
+    """The law by least squares on log(-log coverage), a line in log k. Points at 0 or 1 are left out."""
     points = [(math.log(k), math.log(-math.log(c))) for k, c in zip(ks, coverage, strict=True) if 0 < c < 1]
     if len(points) < 2:
         return Law(math.nan, math.nan, math.nan)

@@ -21,6 +21,11 @@ SUMS: Turns = (
         "State the final answer to the following arithmetic problem: 340 - 415 - 62 + 130 =",
         "340 - 415 = -75\n\n-75 - 62 = -137\n\n-137 + 130 = -7\n\n<answer>-7</answer>",
     ),
+    (
+        "State the final answer to the following arithmetic problem: 512 + 87 - 263 - 45 + 158 + 71 =",
+        "512 + 87 = 599\n\n599 - 263 = 336\n\n336 - 45 = 291\n\n"
+        "291 + 158 = 449\n\n449 + 71 = 520\n\n<answer>520</answer>",
+    ),
 )
 COUNTDOWN: Turns = (
     ("Find a way to make 24 using all of these numbers: 3, 5, 9.", "<answer>3 * 5 + 9</answer>"),
