@@ -1,6 +1,6 @@
 """A `Backend` that answers a strategy's calls from a pool, so that the strategies' own code is what is evaluated.
 
-Time is virtual: one token of every open sequence takes one second, so seconds are sequential tokens, and a sample that
+Time is virtual: one token of every open sequence takes one second, so seconds are sequential tokens, and what is
 aborted has cost what it would have. Runs on trio, whose clock can jump.
 """
 

@@ -95,6 +95,8 @@ TASKS: dict[str, Task] = {
             expression=True,
         ),
         Task("gsm_symbolic", "gsm_symbolic"),
+        Task("leg_counting", "leg_counting", {"min_animals": 2, "max_animals": 4}),
+        Task("simple_equations", "simple_equations"),
     )
 }
 

@@ -45,7 +45,34 @@ WORDS: Turns = (
         "30 * 8 = 240 dollars.\n\n30 * 5 = 150 dollars.\n\n240 + 150 = 390 dollars.\n\n<answer>390</answer>",
     ),
 )
-WORKED: dict[str, Turns] = {"chain_sum": SUMS, "sums": SUMS, "countdown": COUNTDOWN, "gsm_symbolic": WORDS}
+EQUATIONS: Turns = (
+    ("Find the value of x in the equation: 7*x + 15 = 92", "92 - 15 = 77\n\n77 / 7 = 11\n\n<answer>11</answer>"),
+    (
+        "Determine the value of k that satisfies: 120 - 24*k = -480",
+        "-480 - 120 = -600\n\n-600 / -24 = 25\n\n<answer>25</answer>",
+    ),
+    ("Solve for m: 36*m = 1548", "1548 / 36 = 43\n\n<answer>43</answer>"),
+)
+LEGS: Turns = (
+    (
+        "How many legs are there in total if you have 3 spiders, 5 chickens, 2 horses?",
+        "3 spiders: 3 * 8 = 24\n\n5 chickens: 5 * 2 = 10\n\n2 horses: 2 * 4 = 8\n\n"
+        "24 + 10 = 34\n\n34 + 8 = 42\n\n<answer>42</answer>",
+    ),
+    (
+        "How many legs are there in total if you have 12 ants, 1 snake, 7 cows?",
+        "12 ants: 12 * 6 = 72\n\n1 snake: 1 * 0 = 0\n\n7 cows: 7 * 4 = 28\n\n"
+        "72 + 0 = 72\n\n72 + 28 = 100\n\n<answer>100</answer>",
+    ),
+)
+WORKED: dict[str, Turns] = {
+    "sums": SUMS,
+    "chain_sum": SUMS,
+    "countdown": COUNTDOWN,
+    "gsm_symbolic": WORDS,
+    "leg_counting": LEGS,
+    "simple_equations": EQUATIONS,
+}
 """Worked examples by generator."""
 
 
