@@ -95,7 +95,7 @@ class View:
                 sample.score = event.get("score")
             case "lost":
                 sample.finish, sample.text = "lost", event["error"]
-            case "note":
+            case "note" | "pruned":
                 self.notes.append(event["text"])
             case "answered":
                 self.tokens = event["tokens"]

@@ -6,25 +6,35 @@ from server.errors import refused
 from server.schema import ChatMessage, ChatRequest, JsonFormat, SchemaFormat, Tool
 from server.settings import Format, Settings
 from strategies.base import Strategy
-from strategies.prompts import instruct
+from strategies.prompts import Wording, instruct, wording
 from strategies.types import Form, Message, Prompt
 
 
-def prompt_of(request: ChatRequest, strategy: Strategy) -> Prompt:
+def prompt_of(request: ChatRequest, strategy: Strategy, settings: Settings) -> Prompt:
     """The conversation to render. A reply with a form of its own is asked for no other, unless the caller says so."""
     bound = bound_by(request)
     if bound and not strategy.whole:
         raise refused(f"{strategy.name} cannot be used with {bound}", bound, "unsupported_parameter")
     words = "none" if bound and "prompt" not in strategy.model_fields_set else strategy.prompt
+    try:
+        asked = wording(words, {name: made_wording(name, settings) for name in settings.prompts})
+    except ValueError as error:
+        raise refused(str(error), "reasoning_strategy.prompt") from None
     form: Form = "text"
     if structure_of(request):
         form = "whole" if request.structured_outputs and request.structured_outputs.choice else "json"
     return Prompt(
-        instruct([message_of(message) for message in request.messages], words),
+        instruct([message_of(message) for message in request.messages], asked),
         form=form,
         tools=tuple(tool_of(tool, request) for tool in request.tools or ()),
         template=request.chat_template_kwargs or {},
     )
+
+
+def made_wording(name: str, settings: Settings) -> Wording:
+    """A prompt of the settings. Raises ValueError where it is none."""
+    told = settings.prompts[name].model_dump()
+    return wording(Wording(name=told.pop("kind"), **told))
 
 
 def message_of(message: ChatMessage) -> Message:

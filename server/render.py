@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from server.settings import Format
+from server.thinking import Behind, Thinking, WithoutTags, answering, dropped
 from strategies.answers import answer_of, spoken
-from strategies.events import Answered, Closed, Event, Lost, Note, Opened, Scored, Started, Token
+from strategies.events import Answered, Closed, Event, Lost, Note, Opened, Pruned, Scored, Started, Token
 from strategies.types import Candidate, Logprob, ToolCall
-
-TAGS = ("<think>", "</think>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,7 @@ class Block:
     waiting: list[str] = field(default_factory=list)
     begun: bool = False
     judged: bool = False
+    thinks: bool | None = None
     candidate: Candidate | None = None
     error: str | None = None
 
@@ -57,16 +57,14 @@ class Renderer:
         self._queue: deque[Block | str] = deque()
         self._blocks: dict[str, Block] = {}
         self._tags = WithoutTags()
-        self._thinking, self._behind = Thinking(opened=False), Behind(opened=False)
-        self._thinks = False
+        self._thinking, self._behind = Thinking(None), Behind(None)
 
     def __call__(self, event: Event) -> Iterator[Piece]:
         match event:
-            case Started(judged=judging, thinks=thinks):
-                self._judging, self._thinks = judging, thinks
-                self._thinking, self._behind = Thinking(thinks), Behind(thinks)
-            case Opened(id):
-                self._blocks[id] = Block(id)
+            case Started(judged=judging):
+                self._judging = judging
+            case Opened(id, thinks=thinks):
+                self._blocks[id] = Block(id, thinks=thinks)
                 self._queue.append(self._blocks[id])
             case Token(answer=True):
                 yield from self._answer(event)
@@ -79,7 +77,7 @@ class Renderer:
                 self._blocks[candidate.id].judged = True
             case Lost(id, error):
                 self._blocks[id].error = error
-            case Note(_, text, ids):
+            case Note(_, text, ids) | Pruned(_, text, ids):
                 self._note(text, ids)
             case Answered(_, candidate):
                 yield from self._finish(candidate)
@@ -150,9 +148,11 @@ class Renderer:
     def _answer(self, token: Token) -> Iterator[Piece]:
         """The answer while it grows; the model's own thinking before it goes where reasoning goes."""
         if not self._answering:
-            self._queue.remove(self._blocks[token.id])
+            block = self._blocks[token.id]
+            self._thinking, self._behind = Thinking(block.thinks), Behind(block.thinks)
+            self._queue.remove(block)
             yield from self._close_reasoning()
-            if self.format == "think" and self._thinks:
+            if self.format == "think" and block.thinks:
                 yield Piece(content="<think>\n")
         thought, text = ("", token.text) if self.format == "think" else self._thinking(token.text)
         if thought and self.format == "fields":
@@ -177,115 +177,6 @@ class Renderer:
             yield Piece(finish="length")
         else:
             yield Piece(finish="tool_calls" if candidate.calls else "stop")
-
-
-def answering(candidate: Candidate) -> tuple[Logprob, ...]:
-    """The log-probabilities of the tokens that answer: those after the model's own thinking."""
-    return Behind(candidate.prompt.thinks)([token for step in candidate.steps for token in step.logprobs])
-
-
-class Thinking:
-    """Tells a model's own thinking from its answer, in a stream of text that may begin inside a `<think>`."""
-
-    def __init__(self, opened: bool) -> None:
-        self._inside: bool | None = True if opened else None
-        self._held = ""
-        self._fresh = False
-
-    def __call__(self, text: str) -> tuple[str, str]:
-        """What of the text so far belongs to the thinking, and what to the answer."""
-        text, self._held = self._held + text, ""
-        if self._inside is None:
-            begun = text.lstrip()
-            if "<think>".startswith(begun):
-                self._held = text
-                return "", ""
-            self._inside = begun.startswith("<think>")
-            text = begun.removeprefix("<think>") if self._inside else text
-        if not self._inside:
-            return "", self._answer(text)
-        thought, closed, answer = text.partition("</think>")
-        if closed:
-            self._inside, self._fresh = False, True
-            return thought, self._answer(answer)
-        held = max((len(part) for part in beginnings("</think>") if text.endswith(part)), default=0)
-        self._held = text[len(text) - held :]
-        return text[: len(text) - held], ""
-
-    def _answer(self, text: str) -> str:
-        """Text of the answer, without the blank that sets it off from the thinking."""
-        text = text.lstrip() if self._fresh else text
-        self._fresh = self._fresh and not text
-        return text
-
-    def rest(self) -> tuple[str, str]:
-        """What was held back, in case it was the beginning of a tag."""
-        return (self._held, "") if self._inside else ("", self._held)
-
-
-class Behind:
-    """Keeps those of a stream of tokens that come behind the model's own thinking."""
-
-    def __init__(self, opened: bool) -> None:
-        self._inside: bool | None = True if opened else None
-        self._text = ""
-        self._held: list[Logprob] = []
-
-    def __call__(self, tokens: Sequence[Logprob]) -> tuple[Logprob, ...]:
-        return tuple(kept for token in tokens for kept in self._one(token))
-
-    def _one(self, token: Logprob) -> Sequence[Logprob]:
-        if self._inside is False:
-            return (token,)
-        self._text += token.token
-        if self._inside is None:
-            self._held.append(token)
-            begun = self._text.lstrip()
-            if "<think>".startswith(begun):
-                return ()
-            self._inside = begun.startswith("<think>")
-            if not self._inside:
-                return self._held
-        self._inside = "</think>" not in self._text
-        return ()
-
-
-class WithoutTags:
-    """Drops think tags from a stream of text, also those that arrive in parts or that a dropped one leaves behind."""
-
-    def __init__(self) -> None:
-        self._held = self._sent = ""
-
-    def __call__(self, text: str) -> str:
-        text = dropped(self._held + text)
-        held = max((len(part) for tag in TAGS for part in beginnings(tag) if text.endswith(part)), default=0)
-        self._held = text[len(text) - held :]
-        return self._apart(text[: len(text) - held])
-
-    def rest(self) -> str:
-        """What was held back because it might have become a tag."""
-        rest, self._held = self._held, ""
-        return self._apart(rest)
-
-    def _apart(self, text: str) -> str:
-        """The text, kept from making up a tag with what went before it."""
-        if any(tag in self._sent + text for tag in TAGS):
-            text = f" {text}"
-        self._sent = (self._sent + text)[-max(map(len, TAGS)) :]
-        return text
-
-
-def beginnings(tag: str) -> list[str]:
-    """All that a tag may begin with, short of itself."""
-    return [tag[:length] for length in range(1, len(tag))]
-
-
-def dropped(text: str) -> str:
-    """A text without think tags."""
-    while any(tag in text for tag in TAGS):
-        for tag in TAGS:
-            text = text.replace(tag, "")
-    return text
 
 
 def outcome(candidate: Candidate | None) -> str:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from server.errors import ApiError, from_validation, refused
 from server.fields import FIELDS, of_kind, tolerated
-from server.forms import format_of, prompt_of, structure_of, tool_use_of
+from server.forms import format_of, made_wording, prompt_of, structure_of, tool_use_of
 from server.schema import ChatRequest
 from server.settings import Effort, Format, Limits, Settings
 from server.trace import PlanTrace
@@ -49,15 +49,13 @@ def resolve(request: ChatRequest, settings: Settings, registry: Registry, models
     spec = asked if asked is not None else alias or (effort and effort.strategy) or settings.defaults.strategy
     strategy = strategy_of(spec, registry, "reasoning_strategy" if asked is not None or not alias else "model")
     check_width(strategy, request.n or 1, settings.limits)
-    verifier_name, verifier = (
-        verifier_of(strategy, settings, registry) if isinstance(strategy, Judged) else (None, None)
-    )
+    verifier_name, verifier = verifier_of(strategy, settings, registry)
     sampling = strategy.sampling(sampling_of(request))
     if request.return_trace == "full" and sampling.logprobs is None:
         sampling = replace(sampling, logprobs=0)
     budget = budget_of(request, effort, settings.limits)
     format = format_of(request, settings)
-    prompt = prompt_of(request, strategy)
+    prompt = prompt_of(request, strategy, settings)
     return Plan(
         model=request.model,
         engine_model=engine_model,
@@ -144,7 +142,7 @@ def verifier_of(
     strategy: Strategy, settings: Settings, registry: Registry
 ) -> tuple[dict[str, Any] | None, Verifier | None]:
     """The verifier that judges, described and made: the one named, else the default; none where none judges."""
-    if not isinstance(strategy, Judged):
+    if not isinstance(strategy, Judged) or not strategy.judges:
         return None, None
     spec = strategy.verifier if strategy.verifier is not None else settings.defaults.verifier
     return made_verifier(spec, settings, registry, "reasoning_strategy.verifier")
@@ -171,6 +169,11 @@ def check_presets(settings: Settings, registry: Registry) -> None:
     for name, effort in settings.efforts.items():
         if effort.strategy is not None:
             strategy_of(effort.strategy, registry, f"efforts.{name}.strategy")
+    for prompt in settings.prompts:
+        try:
+            made_wording(prompt, settings)
+        except ValueError as error:
+            raise refused(str(error), f"prompts.{prompt}") from None
     for verifier in settings.verifiers:
         made_verifier(verifier, settings, registry, f"verifiers.{verifier}")
 

@@ -6,6 +6,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from strategies.prompts import Example
+
 Format = Literal["think", "fields", "none"]
 EffortName = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 TOML = "ponder.toml"
@@ -103,6 +105,14 @@ class VerifierSettings(BaseModel):
     kind: str
 
 
+class PromptSettings(Part):
+    """A chain-of-thought prompt under a name of the operator's, built on the one that is its `kind`."""
+
+    kind: Literal["zero_shot", "few_shot", "supervised", "long"] = "supervised"
+    text: str | None = Field(None, description="what is said after the question, in the place of the kind's own words")
+    examples: list[Example] = Field([], description="questions and answers, shown as earlier turns")
+
+
 class Settings(BaseSettings):
     """All of them. URLs of engines come only from here, never from a request."""
 
@@ -115,6 +125,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     efforts: dict[EffortName, Effort] = EFFORTS
     verifiers: dict[str, VerifierSettings] = {}
+    prompts: dict[str, PromptSettings] = {}
 
     @field_validator("efforts")
     @classmethod

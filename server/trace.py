@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from strategies import select
 from strategies.answers import answer_of
-from strategies.events import Answered, Closed, Event, Lost, Note, Opened, Scored, Started, Token
+from strategies.events import Answered, Closed, Event, Lost, Note, Opened, Pruned, Scored, Started, Token
 from strategies.types import Candidate, Finish, Limit, Spent
 
 
@@ -46,6 +46,7 @@ class CandidateTrace(Shape):
     score: float | None = None
     tokens: int = Field(description="of its whole path")
     finish: Finish | None
+    pruned: bool = Field(False, description="whether the search dropped it")
     steps: list[StepTrace] | None = None
 
 
@@ -61,7 +62,8 @@ class ChoiceTrace(Shape):
     chosen: str = Field(description="the id of the candidate that answers")
     answer: str | None
     agreement: float | None = Field(description="the share of the votes for it; null where nothing could be parsed")
-    votes: dict[str, int]
+    votes: dict[str, int] = Field(description="of the candidates that are not pruned")
+    facts: dict[str, Any] = Field(description="figures that the strategy told of its search")
 
 
 class SpentTrace(Shape):
@@ -92,17 +94,18 @@ class Trace(Shape):
 class TraceEvent(Shape):
     """One event while it happens: the `ponder` object of a chunk without choices."""
 
-    event: Literal["started", "opened", "token", "closed", "lost", "scored", "note", "answered"]
+    event: Literal["started", "opened", "token", "closed", "lost", "scored", "pruned", "note", "answered"]
     id: str
     parent: str | None = None
     strategy: str | None = Field(None, description="of `started`")
-    text: str | None = Field(None, description="of `token`, and what a `note` says")
+    text: str | None = Field(None, description="of `token`, and what a `note` says, or why `pruned`")
     error: str | None = Field(None, description="of `lost`")
     answer: str | None = Field(None, description="of `closed`: as it votes")
     score: float | None = None
     tokens: int | None = Field(None, description="that arrived; of `answered`: all of the request's so far")
     finish: Finish | None = None
-    ids: list[str] | None = Field(None, description="of a `note`: the candidates that it is about")
+    ids: list[str] | None = Field(None, description="of a `note` and `pruned`: the candidates that it is about")
+    facts: dict[str, Any] | None = Field(None, description="of a `note`: figures")
     chosen: str | None = Field(None, description="of `answered`: the candidate that answers")
 
 
@@ -127,8 +130,10 @@ def told(event: Event) -> TraceEvent:
             return TraceEvent(event="lost", id=id, error=error, tokens=tokens)
         case Scored(c):
             return TraceEvent(event="scored", id=c.id, score=c.score.value if c.score else None)
-        case Note(root, text, ids):
-            return TraceEvent(event="note", id=root, text=text, ids=list(ids))
+        case Pruned(root, text, ids):
+            return TraceEvent(event="pruned", id=root, text=text, ids=list(ids))
+        case Note(root, text, ids, facts):
+            return TraceEvent(event="note", id=root, text=text, ids=list(ids), facts=dict(facts) or None)
         case Answered(id, c, _, spent):
             return TraceEvent(event="answered", id=id, chosen=c.id, tokens=spent.tokens, finish=c.finish)
 
@@ -141,14 +146,20 @@ class Recorder:
         self.candidates: dict[str, Candidate] = {}
         self.notes: list[str] = []
         self.lost: list[LostTrace] = []
+        self.pruned: set[str] = set()
+        self.facts: dict[str, dict[str, Any]] = {}
         self.answered: dict[str, Answered] = {}
 
     def __call__(self, event: Event) -> None:
         match event:
             case Closed(candidate) | Scored(candidate):
                 self.candidates[candidate.id] = candidate
-            case Note(_, text, _):
+            case Pruned(_, text, ids):
                 self.notes.append(text)
+                self.pruned.update(ids)
+            case Note(root, text, _, facts):
+                self.notes.append(text)
+                self.facts.setdefault(root, {}).update(facts)
             case Lost(id, error, _):
                 self.lost.append(LostTrace(id=id, error=error))
             case Answered(id):
@@ -182,7 +193,8 @@ class Recorder:
         )
 
     def _choice(self, event: Answered) -> ChoiceTrace:
-        found = select.leaves([c for c in self.candidates.values() if c.id.startswith(f"{event.id}.")])
+        grown = [c for c in self.candidates.values() if c.id.startswith(f"{event.id}.")]
+        found = select.leaves([c for c in grown if c.id not in self.pruned] or grown)
         votes = {answer: int(count) for answer, count in select.tally(found).items()}
         return ChoiceTrace(
             index=int(event.id),
@@ -190,6 +202,7 @@ class Recorder:
             answer=answer_of(event.candidate),
             agreement=select.agreement(found, event.candidate),
             votes=votes,
+            facts=self.facts.get(event.id, {}),
         )
 
     def _candidate(self, candidate: Candidate) -> CandidateTrace:
@@ -201,21 +214,29 @@ class Recorder:
             score=candidate.score.value if candidate.score else None,
             tokens=candidate.tokens,
             finish=candidate.finish,
+            pruned=candidate.id in self.pruned,
             steps=self._steps(candidate) if self.full else None,
         )
 
     def _steps(self, candidate: Candidate) -> list[StepTrace]:
-        """The steps of a path, each with the newest value of the score that it got when it was the path's end."""
-        root, *parts = candidate.id.split(".")
-        ends = [self.candidates.get(".".join([root, *parts[: at + 1]])) for at in range(len(candidate.steps))]
+        """The steps of a path, each with the newest value of the score that it got when it was the path's end.
+
+        Words that nobody sampled were never the end of a path.
+        """
+        id, ends = candidate.id, {}
+        for at in reversed([at for at, step in enumerate(candidate.steps) if step.tokens]):
+            ends[at], id = self.candidates.get(id), parent_of(id)
+        scores = [
+            end.score.newest if (end := ends.get(at)) and end.score else None for at in range(len(candidate.steps))
+        ]
         return [
             StepTrace(
                 text=step.text,
                 token_ids=list(step.ids),
-                score=end.score.newest if end and end.score else None,
+                score=score,
                 logprobs=[token.logprob for token in step.logprobs],
             )
-            for step, end in zip(candidate.steps, ends, strict=True)
+            for step, score in zip(candidate.steps, scores, strict=True)
         ]
 
 

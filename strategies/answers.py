@@ -28,6 +28,8 @@ def answer_of(candidate: Candidate) -> str | None:
     A tool call answers by its name and arguments, a JSON document by its value. A path that the model did not end
     itself votes only with a closed tag or box: its last number may be anything.
     """
+    if candidate.votes_for is not None:
+        return candidate.votes_for
     ended = candidate.finish == "stop"
     if candidate.calls:
         return calls_key(candidate.calls) if ended else None
@@ -51,6 +53,14 @@ def spoken(candidate: Candidate) -> str:
     if candidate.prompt.thinks or text.lstrip().startswith("<think>"):
         return text.partition("</think>")[2].lstrip()
     return text.rpartition("</think>")[2].lstrip() if "</think>" in text else text
+
+
+def thinking(candidate: Candidate) -> bool | None:
+    """Whether the path so far ends inside the model's own thinking; None where it may still open one."""
+    text = candidate.text
+    if candidate.prompt.thinks or text.lstrip().startswith("<think>"):
+        return "</think>" not in text
+    return None if "<think>".startswith(text.lstrip()) else False
 
 
 def final_answer(text: str, *, whole: bool = True) -> str | None:

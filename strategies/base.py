@@ -1,7 +1,7 @@
 """A strategy is its settings, an interruptible search, and a pure choice."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from strategies import select
 from strategies.events import Answered, Started
 from strategies.meter import Meter
-from strategies.prompts import PromptName
-from strategies.protocols import Backend, BackendError, Observer, Verifier
+from strategies.prompts import Wording
+from strategies.protocols import Backend, BackendError, Compute, Observer, Reward, Scorer, Verifier, inline, no_scorers
 from strategies.run import GROUP, Run
 from strategies.types import Candidate, Sampling
 
@@ -26,7 +26,9 @@ class Strategy(BaseModel, ABC):
     whole: ClassVar[bool] = True
     """Whether its answers are sampled in one piece, as a tool call or a JSON document has to be."""
     name: str
-    prompt: PromptName = Field("zero_shot", description="what to tell the model about thinking and the answer's form")
+    prompt: str | Wording = Field(
+        "zero_shot", description="what to tell the model about thinking and the answer's form"
+    )
     temperature: float | None = Field(None, gt=0, le=2, description="takes the place of the request's temperature")
     top_p: float | None = Field(None, gt=0, le=1, description="takes the place of the request's top_p")
 
@@ -38,6 +40,11 @@ class Strategy(BaseModel, ABC):
     def widest(self) -> int:
         """The most sequences that it has in flight at once."""
         return 1
+
+    @property
+    def judges(self) -> bool:
+        """Whether a verifier judges its candidates."""
+        return False
 
     def select(self, found: Sequence[Candidate]) -> Candidate:
         """Choose among what was found. Pure, and total on any non-empty list."""
@@ -61,6 +68,10 @@ class Judged(Strategy):
         None, description="a verifier's name, or an object of its name and settings; none: the server's default"
     )
 
+    @property
+    def judges(self) -> bool:
+        return True
+
 
 async def execute(
     strategy: Strategy,
@@ -73,12 +84,14 @@ async def execute(
     observe: Observer = lambda event: None,
     watched: bool = False,
     group: int = GROUP,
+    compute: Compute = inline,
+    scorers: Callable[[Reward], Scorer] = no_scorers,
 ) -> Candidate:
     """Explore until done or out of budget, then select from whatever was found.
 
     Nothing found gives the empty root, finished as "cut". Raises BackendError where all there was to find was lost.
     """
-    observe(Started(root.id, strategy.name, isinstance(strategy, Judged), root.prompt.thinks))
+    observe(Started(root.id, strategy.name, strategy.judges))
     with meter.cutting() as scope:
         run = Run(
             backend,
@@ -90,6 +103,8 @@ async def execute(
             observe=observe,
             watched=watched,
             group=group,
+            compute=compute,
+            scorers=scorers,
         )
         await anyio.lowlevel.checkpoint()  # runs that share a meter are all known to it before one takes a share
         try:

@@ -39,10 +39,9 @@ class BeamSearch(Judged):
             step = {"step": self.step, "step_tokens": self.step_tokens} if depth < self.depth else {}
             n = self.width if depth > 1 else self.width * self.beams
             judged = await run.score(await run.extend(*paths, n=n, logprobs=0, **step))
-            alive = [path for path in judged if not self.failed(path)]
-            kept = varied(select.top(alive, len(alive)))[:places]
-            if rejected := [path for path in judged if path not in kept]:
-                run.note(f"step {depth}: kept {len(kept)}, pruned {pruned(rejected)}", *rejected)
+            kept = varied(select.top([path for path in judged if not self.failed(path)], len(judged)))[:places]
+            out = [path for path in judged if path not in kept and (self.failed(path) or not path.finished)]
+            run.prune(out, f"step {depth}: kept {len(kept)}, pruned {pruned(out)}")
             paths = [path for path in kept if not path.finished]
             places -= len(kept) - len(paths)
             if not paths:
@@ -53,8 +52,7 @@ class BeamSearch(Judged):
         return self.min_score is not None and path.score is not None and path.score.newest < self.min_score
 
     def select(self, found: Sequence[Candidate]) -> Candidate:
-        alive = [path for path in found if not self.failed(path)] or found
-        return select.weighted(select.complete(alive)) if self.selection == "weighted_vote" else super().select(alive)
+        return select.weighted(select.complete(found)) if self.selection == "weighted_vote" else super().select(found)
 
 
 def varied(paths: Iterable[Candidate]) -> list[Candidate]:

@@ -1,31 +1,32 @@
 """What happened during a run, as facts. Observers read them; the stream, the trace and the metrics live on them."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from strategies.types import Candidate, Limit, Logprob, Spent, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A run began at the candidate `id`; `judged` tells whether its candidates will be scored.
-
-    `thinks`: its samples begin inside a `<think>` that the chat template opened.
-    """
+    """A run began at the candidate `id`; `judged` tells whether its candidates will be scored."""
 
     id: str
     strategy: str
     judged: bool = False
-    thinks: bool = False
     kind: Literal["started"] = "started"
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A sequence was started: `id`, grown from `parent`."""
+    """A sequence was started: `id`, grown from `parent`.
+
+    `thinks` tells whether it begins inside the model's own thinking; None where it may open one.
+    """
 
     id: str
     parent: str
+    thinks: bool | None = None
     kind: Literal["opened"] = "opened"
 
 
@@ -69,12 +70,23 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
+class Pruned:
+    """Candidates are out of the search; they answer, and vote, only where there is nothing else."""
+
+    root: str
+    text: str
+    ids: tuple[str, ...]
+    kind: Literal["pruned"] = "pruned"
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
-    """A strategy says something about its search: a vote settled, paths pruned (their `ids`)."""
+    """A strategy says something about its search, perhaps about candidates (`ids`), with figures to read (`facts`)."""
 
     root: str
     text: str
     ids: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
     kind: Literal["note"] = "note"
 
 
@@ -89,4 +101,4 @@ class Answered:
     kind: Literal["answered"] = "answered"
 
 
-Event = Started | Opened | Token | Closed | Lost | Scored | Note | Answered
+Event = Started | Opened | Token | Closed | Lost | Scored | Pruned | Note | Answered

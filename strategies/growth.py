@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
+from strategies.answers import thinking
 from strategies.types import Call, Candidate, Chunk, Finish, Logprob, Sampling, Step, ToolCall
 
 SPAN = 16
@@ -14,7 +15,7 @@ class Growth:
     """A child of some path: at most `room` tokens, in steps of at most `sampling.step_tokens`.
 
     Somebody may watch it grow (`watched`), perhaps as the answer itself (`answer`). It is `hungry` while only its
-    allowance has ended it.
+    allowance has ended it. `tokens` and `logprobs` are what has arrived so far.
     """
 
     def __init__(self, child: Candidate, sampling: Sampling, room: int, answer: bool = False) -> None:
@@ -25,10 +26,10 @@ class Growth:
         self.watched = self.hungry = False
         self._texts: list[str] = []
         self._ids: list[int] = []
-        self._logprobs: list[Logprob] = []
+        self.logprobs: list[Logprob] = []
         self._calls: dict[int, ToolCall] = {}
         self._thought = 0
-        self._thinks: bool | None = False if child.steps else (True if child.prompt.thinks else None)
+        self._thinks = thinking(child)
 
     @property
     def wanted(self) -> int:
@@ -38,7 +39,7 @@ class Growth:
     def add(self, chunk: Chunk) -> None:
         self._texts.append(chunk.text)
         self._ids.extend(chunk.ids)
-        self._logprobs.extend(chunk.logprobs)
+        self.logprobs.extend(chunk.logprobs)
         self.tokens += chunk.tokens
         self._think(chunk)
         for part in chunk.calls:
@@ -67,7 +68,7 @@ class Growth:
         if not self.tokens:
             return self.child.steps
         calls = tuple(self._calls[index] for index in sorted(self._calls))
-        ids, logprobs = tuple(self._ids), tuple(self._logprobs)
+        ids, logprobs = tuple(self._ids), tuple(self.logprobs)
         return (*self.child.steps, Step("".join(self._texts), ids, self.tokens, logprobs, calls, self._thought))
 
     def close(self, finish: Finish) -> Candidate:

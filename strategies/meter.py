@@ -5,8 +5,8 @@ overspent, however coarsely an engine reports. While tokens are scarce, a wave's
 whoever finds nothing left waits for what others give back.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -154,12 +154,15 @@ class Metered:
         self.meter.spent = replace(self.meter.spent, calls=self.meter.spent.calls + 1)
         held = [granted] * call.n
         try:
-            async with self.inner.stream(replace(call, max_tokens=granted)) as chunks:
-                yield self._charging(chunks, held, scarce=granted < call.max_tokens)
+            async with (
+                self.inner.stream(replace(call, max_tokens=granted)) as chunks,
+                aclosing(self._charging(chunks, held, scarce=granted < call.max_tokens)) as charged,
+            ):
+                yield charged
         finally:
             self.meter.give_back(sum(held))
 
-    async def _charging(self, chunks: AsyncIterator[Chunk], held: list[int], scarce: bool) -> AsyncIterator[Chunk]:
+    async def _charging(self, chunks: AsyncIterator[Chunk], held: list[int], scarce: bool) -> AsyncGenerator[Chunk]:
         async for chunk in chunks:
             held[chunk.index] -= chunk.tokens
             self.meter.charge(chunk, self.purpose)

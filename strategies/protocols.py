@@ -2,10 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from strategies.events import Event
 from strategies.types import Call, Candidate, Chunk, Prompt, Score
+
+T = TypeVar("T")
 
 Observer = Callable[[Event], None]
 """Sync, so that nobody downstream can stall a search."""
@@ -23,11 +26,65 @@ class Backend(Protocol):
         ...
 
 
-class Verifier(Protocol):
-    """Something that tells good candidates from bad ones."""
+class Expired(Exception):
+    """A computation took longer, or more memory, than it may."""
 
-    async def score(self, candidates: Sequence[Candidate], ask: Backend) -> Sequence[Score | None]:
-        """One score each, in order; None for one that could not be judged. `ask` is metered: a model to ask."""
+
+class Compute(Protocol):
+    """A place to run what may take too long on hostile text, such as a parser that is not linear."""
+
+    async def __call__(self, function: Callable[..., T], *args: Any) -> T:
+        """`function(*args)`; the function is a module's own, the arguments and the result are JSON. Raises Expired."""
+        ...
+
+
+async def inline(function: Callable[..., T], *args: Any) -> T:
+    """Compute right here, without a limit: for tests and offline work, never for a server."""
+    return function(*args)
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """Where a reward model is served: an engine's URL, and the model's name there."""
+
+    url: str
+    model: str
+    api_key: str | None = None
+
+
+class Scorer(Protocol):
+    """A reward model behind an engine's pooling endpoints. Raises BackendError."""
+
+    async def outcomes(self, candidates: Sequence[Candidate]) -> Sequence[float]:
+        """One value for the whole of each response so far."""
+        ...
+
+    async def steps(self, candidates: Sequence[Candidate], tag: str) -> Sequence[Sequence[float]]:
+        """One value for each step of each response, read at the `tag` put after it."""
+        ...
+
+
+def no_scorers(reward: Reward) -> Scorer:
+    """Where nothing serves reward models."""
+    raise BackendError("there are no reward models here")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a verifier may use: a metered model to ask, a place to compute, reward models."""
+
+    model: Backend
+    compute: Compute = inline
+    scorers: Callable[[Reward], Scorer] = no_scorers
+
+
+class Verifier(Protocol):
+    """Something that tells good candidates from bad ones. `logprobs`: alternatives a token that it needs to see."""
+
+    logprobs: ClassVar[int | None]
+
+    async def score(self, candidates: Sequence[Candidate], ask: Ask) -> Sequence[Score | None]:
+        """One score each, in order; None for one that could not be judged."""
         ...
 
 

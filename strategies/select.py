@@ -27,9 +27,9 @@ def complete(found: Sequence[Candidate]) -> Sequence[Candidate]:
 
 
 def leaves(found: Sequence[Candidate]) -> Sequence[Candidate]:
-    """The ends of all paths."""
+    """The ends of all paths: what is finished, though others may have been asked about it, or did not go on."""
     parents = {c.id.rpartition(".")[0] for c in found}
-    return [c for c in found if c.id not in parents]
+    return [c for c in found if c.finished or c.id not in parents]
 
 
 def top(found: Sequence[Candidate], k: int) -> list[Candidate]:

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from strategies.base import Strategy
-from strategies.prompts import PromptName
+from strategies.prompts import Wording
 from strategies.run import Run
 from strategies.types import Candidate
 
@@ -15,7 +15,7 @@ class Single(Strategy):
 
     many: ClassVar[bool] = False
     name: Literal["single"] = "single"
-    prompt: PromptName = Field("none", description="what to tell the model about thinking and the answer's form")
+    prompt: str | Wording = Field("none", description="what to tell the model about thinking and the answer's form")
 
     async def explore(self, root: Candidate, run: Run) -> None:
         await run.answer(root)

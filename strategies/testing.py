@@ -1,18 +1,19 @@
 """Fakes, and the contract that every strategy keeps at every budget. Authors of plugins import these too."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import anyio
 import anyio.lowlevel
 
-from strategies.answers import answer_of
+from strategies.answers import answer_of, spoken
 from strategies.base import Strategy, execute
 from strategies.events import Answered, Closed, Event, Lost, Opened, Token
 from strategies.meter import Meter
-from strategies.protocols import Backend, BackendError, Verifier
+from strategies.protocols import Ask, BackendError, Verifier
 from strategies.run import GROUP
 from strategies.types import Budget, Call, Candidate, Chunk, Finish, Logprob, Prompt, Sampling, Score, Usage
 
@@ -22,11 +23,15 @@ Reply = Callable[[Call, int], str | Exception]
 
 @dataclass
 class FakeBackend:
-    """Streams what `reply(call, seed)` says, one word a token, `interval` tokens a chunk. Keeps its own accounts."""
+    """Streams what `reply(call, seed)` says, one word a token, `interval` tokens a chunk. Keeps its own accounts.
+
+    `jitter` is the seed of delays that change the order in which calls finish.
+    """
 
     reply: Reply
     pause: float = 0.0
     interval: int = 1
+    jitter: int | None = None
     room: int = 4096
     calls: list[Call] = field(default_factory=list)
     rendered: list[Prompt] = field(default_factory=list)
@@ -47,15 +52,19 @@ class FakeBackend:
                 raise text
         self.open += 1
         try:
-            yield self._chunks(call, [str(text) for text in texts])
+            async with aclosing(self._chunks(call, [str(text) for text in texts])) as chunks:
+                yield chunks
         finally:
             self.open -= 1
 
-    async def _chunks(self, call: Call, texts: Sequence[str]) -> AsyncIterator[Chunk]:
+    async def _chunks(self, call: Call, texts: Sequence[str]) -> AsyncGenerator[Chunk]:
         tokens = {at: words(text, call) for at, text in enumerate(texts)}
         interval = 1 if call.live else self.interval
+        rng = random.Random(f"{self.jitter}/{len(self.calls)}")
         for start in range(0, max(map(len, tokens.values()), default=0), interval):
             await anyio.sleep(self.pause)
+            for _ in range(rng.randrange(8) if self.jitter is not None else 0):
+                await anyio.lowlevel.checkpoint()
             for at, all_words in tokens.items():
                 if piece := all_words[start : start + interval]:
                     last = start + interval >= len(all_words)
@@ -87,13 +96,14 @@ def logprobs(piece: Sequence[str]) -> tuple[Logprob, ...]:
 class FakeVerifier:
     """Scores by `judge`; asks the model as well, one token a candidate, where `asks` is set."""
 
+    logprobs: ClassVar[int | None] = None
     judge: Callable[[Candidate], float]
     asks: bool = False
 
-    async def score(self, candidates: Sequence[Candidate], ask: Backend) -> Sequence[Score]:
+    async def score(self, candidates: Sequence[Candidate], ask: Ask) -> Sequence[Score]:
         await anyio.lowlevel.checkpoint()
         for candidate in candidates if self.asks else ():
-            async with ask.stream(Call(candidate.prompt, 1)) as chunks:
+            async with ask.model.stream(Call(candidate.prompt, 1)) as chunks:
                 _ = [chunk async for chunk in chunks]
         return [Score(self.judge(candidate)) for candidate in candidates]
 
@@ -102,10 +112,12 @@ ROOT = Candidate(Prompt(({"role": "user", "content": "What is 6 x 7?"},)))
 
 
 def chatter(seed: int) -> Reply:
-    """A model script: some words, sometimes a step, in the end a boxed number."""
+    """A model script: some words, sometimes a step, in the end a boxed number; one of them where it has a choice."""
 
     def reply(call: Call, sample: int) -> str:
         rng = random.Random(f"{seed}/{sample}/{len(call.steps)}")
+        if choices := call.sampling.extra.get("structured_outputs", {}).get("choice"):
+            return str(rng.choice(choices))
         said = " ".join("hm" for _ in range(rng.randint(1, 5)))
         if call.sampling.step and rng.random() < 0.6:
             return f"{said}{call.sampling.step}"
@@ -160,9 +172,10 @@ async def check_strategy(strategy: Strategy, budget: Budget, *, seed: int = 0, w
     check_ledger(played, budget)
     check_answer(played)
     assert backend.open == 0, "a stream was left open"
-    again = await play(strategy, FakeBackend(chatter(seed)), budget=budget, verifier=verifier, group=1)
+    again = await play(strategy, FakeBackend(chatter(seed), jitter=seed), budget=budget, verifier=verifier, group=1)
     if not played.meter.cut and not again.meter.cut:
-        assert answer_of(again.answer) == answer_of(played.answer), "the answer depends on how samples are grouped"
+        told = "the answer depends on how samples are grouped, or on the order in which they finish"
+        assert answer_of(again.answer) == answer_of(played.answer), told
 
 
 def check_events(events: Sequence[Event]) -> None:
@@ -192,7 +205,8 @@ def check_answer(played: Played) -> None:
         assert played.answer.id in grown, "the answer was not one of those found"
         assert grown[played.answer.id].text == played.answer.text, "the answer is not what was found"
     shown = "".join(event.text for event in played.events if isinstance(event, Token) and event.answer)
-    assert not shown or shown == played.answer.text, "what was streamed is not what was answered"
+    told = spoken(played.answer) if played.answer.steps[1:] else played.answer.text
+    assert not shown or shown == told, "what was streamed is not what was answered"
 
 
 def failing(reply: Reply, which: Callable[[Call, int], bool]) -> Reply:

@@ -106,7 +106,8 @@ class Candidate:
     """A response, whole or partial: the path of steps that led to it.
 
     The root of a search is the empty candidate. Ids are paths, "0.2.1" is the second child of "0.2": traces read as
-    trees and seeds derive from them.
+    trees and seeds derive from them. `votes_for` is the answer that its own was found equal to, where that takes more
+    than a look at their forms.
     """
 
     prompt: Prompt
@@ -114,6 +115,7 @@ class Candidate:
     steps: tuple[Step, ...] = ()
     finish: Finish | None = None
     score: Score | None = None
+    votes_for: str | None = None
 
     @property
     def text(self) -> str:
@@ -141,11 +143,30 @@ class Candidate:
     @property
     def mean_logprob(self) -> float | None:
         """The mean log-probability of its tokens, where the engine told them."""
-        known = [token.logprob for step in self.steps for token in step.logprobs]
+        known = [token.logprob for token in self.logprobs]
         return sum(known) / len(known) if known else None
+
+    @property
+    def logprobs(self) -> tuple[Logprob, ...]:
+        """Those of its tokens, where the engine told them."""
+        return tuple(token for step in self.steps for token in step.logprobs)
 
     def judged(self, score: Score) -> "Candidate":
         return replace(self, score=score)
+
+    def saying(self, text: str) -> "Candidate":
+        """The path with words put into the model's mouth: nobody sampled them, so they have no tokens."""
+        return replace(self, steps=(*self.steps, Step(text)), finish=None, score=None)
+
+    def told(self, said: str, words: str) -> "Candidate":
+        """The conversation gone on with: the model has answered `said`, and now the user says `words`."""
+        turns = ({"role": "assistant", "content": said}, {"role": "user", "content": words})
+        return self.asked((*self.prompt.messages, *turns))
+
+    def asked(self, messages: tuple[Message, ...]) -> "Candidate":
+        """An empty path under another conversation; what grows from it are still this one's children."""
+        prompt = replace(self.prompt, messages=messages, ids=None, room=None, thinks=False)
+        return Candidate(prompt, self.id)
 
 
 @dataclass(frozen=True, slots=True)

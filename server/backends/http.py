@@ -1,7 +1,7 @@
 """Calls to an engine: a JSON answer, a stream of JSON events, an answer as it comes. Knows nothing of what they say."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any
 
 import aiohttp
@@ -56,8 +56,8 @@ class Upstream:
     @asynccontextmanager
     async def sse(self, path: str, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[bytes]]:
         """The data of each server-sent event, `[DONE]` left out. Raises BackendError."""
-        async with self.relay(path, body) as response:
-            yield frames(response.content)
+        async with self.relay(path, body) as response, aclosing(frames(response.content)) as data:
+            yield data
 
 
 async def read(response: aiohttp.ClientResponse) -> bytes:
@@ -83,7 +83,7 @@ def said(body: bytes) -> tuple[str, str | None]:
     return str(error.get("message", error))[:500], field
 
 
-async def frames(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+async def frames(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
     """The data lines of a stream. Raises BackendError where it ends without `[DONE]`."""
     rest = b""
     async for data in content.iter_any():

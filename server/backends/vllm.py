@@ -5,8 +5,8 @@ again each time.
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,9 @@ INTERVAL = 16
 TAIL = 8
 """Ids at a prompt's end that tell whether the template opens a `<think>`."""
 REMEMBERED = 256
-"""Ends of prompts that are remembered: a template has few."""
+"""Ends of prompts, and words put into the model's mouth, that are remembered: there are few of either."""
+WORDS = 64
+"""Tokens of the longest words that are remembered."""
 log = logging.getLogger(__name__)
 
 
@@ -36,6 +38,7 @@ class Vllm:
         self.upstream, self.model, self.max_model_len = upstream, model, max_model_len
         self._tokenizes = True
         self._thinks: dict[tuple[int, ...], bool] = {}
+        self._words: dict[str, tuple[int, ...]] = {}
 
     async def render(self, prompt: Prompt) -> Prompt:
         """The prompt with the token ids of the chat template. Raises BackendError, status 400 where it is too long."""
@@ -67,6 +70,27 @@ class Vllm:
             self._thinks[end] = (await self._text(end)).rstrip().endswith("<think>")
         return self._thinks[end]
 
+    async def _with_ids(self, call: Call) -> Call:
+        """The call with token ids for steps that came without: words that nobody sampled, or that were cut short."""
+        if call.prompt.ids is None or all(step.ids or not step.text for step in call.steps):
+            return call
+        steps = [step if step.ids else replace(step, ids=await self._ids(step.text)) for step in call.steps]
+        left = (call.prompt.room or call.max_tokens) - sum(len(step.ids) for step in steps)
+        if left <= 0:
+            raise BackendError("there is no room left after what was put into the model's mouth", 400)
+        return replace(call, steps=tuple(steps), max_tokens=min(call.max_tokens, left))
+
+    async def _ids(self, text: str) -> tuple[int, ...]:
+        if text in self._words:
+            return self._words[text]
+        body = {"model": self.model, "prompt": text, "add_special_tokens": False}
+        told = tuple(msgspec.json.decode(await self.upstream.post("/tokenize", body), type=Tokenized).tokens)
+        if len(told) <= WORDS:
+            if len(self._words) >= REMEMBERED:
+                self._words.clear()
+            self._words[text] = told
+        return told
+
     async def _text(self, ids: Sequence[int]) -> str:
         body = {"model": self.model, "tokens": ids}
         return msgspec.json.decode(await self.upstream.post("/detokenize", body), type=Detokenized).prompt
@@ -82,12 +106,16 @@ class Vllm:
     async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
         if call.prompt.ids is None:
             call = replace(call, prompt=await self.render(call.prompt))
+        call = await self._with_ids(call)
         chats = call.prompt.ids is None or call.prompt.tools
         path, body = ("/v1/chat/completions", chat(call)) if chats else ("/v1/completions", ids(call))
-        async with self.upstream.sse(path, {"model": self.model, **body}) as frames:
-            yield self._chunks(frames, call)
+        async with (
+            self.upstream.sse(path, {"model": self.model, **body}) as frames,
+            aclosing(self._chunks(frames, call)) as chunks,
+        ):
+            yield chunks
 
-    async def _chunks(self, frames: AsyncIterator[bytes], call: Call) -> AsyncIterator[Chunk]:
+    async def _chunks(self, frames: AsyncIterator[bytes], call: Call) -> AsyncGenerator[Chunk]:
         readings = [Reading(call) for _ in range(call.n)]
         async for data in frames:
             frame = decoded(data)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Literal
 
-from strategies.protocols import Backend
+from strategies.protocols import Ask
 from strategies.types import Candidate, Score
 from strategies.verifiers.base import NEUTRAL, Settings
 from strategies.verifiers.equations import equations
@@ -19,7 +19,7 @@ class Arithmetic(Settings):
 
     name: Literal["arithmetic"] = "arithmetic"
 
-    async def score(self, candidates: Sequence[Candidate], ask: Backend) -> list[Score]:
+    async def score(self, candidates: Sequence[Candidate], ask: Ask) -> list[Score]:
         """The share of a path's equations that hold, the same for each step; 0.5 where there is none to test."""
         return [judge(candidate) for candidate in candidates]
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from strategies.protocols import Backend, BackendError
+from strategies.protocols import Ask, BackendError
 from strategies.tasks import together
 from strategies.types import Call, Candidate, Logprob, Prompt, Sampling, Score
 from strategies.verifiers.base import question
@@ -36,14 +36,14 @@ def shown(candidate: Candidate) -> str:
     return candidate.text + (f"\nTool calls: {json.dumps(calls, ensure_ascii=False)}" if calls else "")
 
 
-async def verdict(ask: Backend, prompt: Prompt, choices: list[str], *, max_tokens: int, logprobs: int = 0) -> Verdict:
+async def verdict(ask: Ask, prompt: Prompt, choices: list[str], *, max_tokens: int, logprobs: int = 0) -> Verdict:
     """Let the model pick one of `choices`: a grammar leaves it no other words. Raises BackendError."""
     sampling = Sampling(temperature=0.0, logprobs=logprobs, extra={"structured_outputs": {"choice": choices}})
-    call = Call(await ask.render(prompt), max_tokens, sampling=sampling, live=True)
+    call = Call(await ask.model.render(prompt), max_tokens, sampling=sampling, live=True)
     text = ""
     tokens: list[Logprob] = []
     whole = False
-    async with ask.stream(call) as chunks:
+    async with ask.model.stream(call) as chunks:
         async for chunk in chunks:
             text += chunk.text
             tokens += chunk.logprobs

@@ -1,5 +1,7 @@
 """What all verifiers are made of: frozen settings with a name; the rest is the `Verifier` protocol."""
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict
 
 from strategies.types import Candidate, Message
@@ -9,9 +11,16 @@ NEUTRAL = 0.5
 
 
 class Settings(BaseModel):
-    """A verifier's settings; a subclass adds `name` as a Literal, fields, and `score`."""
+    """A verifier's settings; a subclass adds `name` as a Literal, fields, and `score`.
+
+    `operator` names the fields that only the server's settings may set; `guarded` marks a verifier that does nothing
+    until the operator allows it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    logprobs: ClassVar[int | None] = None
+    operator: ClassVar[frozenset[str]] = frozenset()
+    guarded: ClassVar[bool] = False
     name: str
 
 

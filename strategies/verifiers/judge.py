@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from strategies.protocols import Backend
+from strategies.protocols import Ask
 from strategies.types import Candidate, Score
 from strategies.verifiers.asking import case, each, verdict
 from strategies.verifiers.base import Settings
@@ -20,7 +20,7 @@ class Judge(Settings):
 
     name: Literal["judge"] = "judge"
 
-    async def score(self, candidates: Sequence[Candidate], ask: Backend) -> list[Score | None]:
+    async def score(self, candidates: Sequence[Candidate], ask: Ask) -> list[Score | None]:
         async def one(candidate: Candidate) -> Score | None:
             said = await verdict(ask, case(candidate, INSTRUCTION), MARKS, max_tokens=4)
             return Score(int(said.text) / 10) if said.whole and said.text in MARKS else None

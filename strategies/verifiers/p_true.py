@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from strategies.protocols import Backend
+from strategies.protocols import Ask
 from strategies.types import Candidate, Score
 from strategies.verifiers.asking import Verdict, case, each, verdict
 from strategies.verifiers.base import Settings
@@ -18,7 +18,7 @@ class PTrue(Settings):
 
     name: Literal["p_true"] = "p_true"
 
-    async def score(self, candidates: Sequence[Candidate], ask: Backend) -> list[Score | None]:
+    async def score(self, candidates: Sequence[Candidate], ask: Ask) -> list[Score | None]:
         async def one(candidate: Candidate) -> Score | None:
             prompt = case(candidate, INSTRUCTION)
             return p_yes(await verdict(ask, prompt, [YES, NO], max_tokens=1, logprobs=20))

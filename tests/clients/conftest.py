@@ -26,8 +26,11 @@ SECONDS_OF_A_CLIENT = 120
 
 
 @contextmanager
-def process(log, *command):
-    """Run `python -m` and so on under guard, so that it ends with this process; the first address that it tells."""
+def process(log, *command, path=None):
+    """Run `python -m` and so on under guard, so that it ends with this process; the first address that it tells.
+
+    `path` is a folder of further packages.
+    """
     guarded = [sys.executable, "-I", "-S", GUARD, "--", sys.executable, "-m", *command]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PONDER_")}
     with (
@@ -38,7 +41,7 @@ def process(log, *command):
             stdout=output,
             stderr=output,
             cwd=log.parent,
-            env={**environment, "PYTHONPATH": str(paths.ROOT)},
+            env={**environment, "PYTHONPATH": os.pathsep.join(map(str, filter(None, [paths.ROOT, path])))},
         ) as running,
     ):
         try:

@@ -88,6 +88,24 @@ async def test_a_step_ends_with_its_delimiter_and_its_ids_go_on(backend):
     assert usage[0].usage.prompt == len(prompt.ids) + len(step.ids)
 
 
+async def test_words_put_into_the_models_mouth_are_tokenised_and_gone_on_with(backend):
+    prompt = await backend.render(QUESTION)
+    words = "The answer, I am sure of it, is"
+    steps = (Step("\n\n", tokens=1), Step(words))
+    _, usage = await collected(backend, Call(prompt, 4, steps=steps, sampling=Sampling(temperature=0.0)))
+    async with httpx.AsyncClient(base_url=backend.upstream.url) as client:
+        asked = [{"model": backend.model, "prompt": step.text, "add_special_tokens": False} for step in steps]
+        told = [(await client.post("/tokenize", json=body)).json()["tokens"] for body in asked]
+    assert usage[0].usage.prompt == len(prompt.ids) + sum(map(len, told))
+
+
+async def test_words_that_leave_no_room_are_refused(backend):
+    prompt = await backend.render(QUESTION)
+    with pytest.raises(BackendError, match="no room") as refused:
+        await collected(backend, Call(prompt, 4, steps=(Step("word " * prompt.room),)))
+    assert refused.value.status == 400
+
+
 async def detokenized(backend, ids):
     async with httpx.AsyncClient(base_url=backend.upstream.url) as client:
         reply = await client.post("/detokenize", json={"model": backend.model, "tokens": list(ids)})

@@ -1,0 +1,124 @@
+"""Telling a model's own thinking from its answer, and keeping stray think tags out of the trace, in streams of text."""
+
+from collections.abc import Sequence
+
+from strategies.types import Candidate, Logprob
+
+TAGS = ("<think>", "</think>")
+
+
+def answering(candidate: Candidate) -> tuple[Logprob, ...]:
+    """The log-probabilities of the tokens that answer: those after the model's own thinking."""
+    behind = Behind(candidate.prompt.thinks or None)
+    sampled: list[Logprob] = []
+    for step in candidate.steps:
+        told = behind(step.logprobs or (Logprob(0.0, token=step.text),))
+        sampled += told if step.logprobs else ()
+    return tuple(sampled)
+
+
+class Thinking:
+    """Tells a model's own thinking from its answer, in a stream of text that may begin inside a `<think>`.
+
+    `inside` tells whether it does; None where the text may open one itself.
+    """
+
+    def __init__(self, inside: bool | None) -> None:
+        self._inside = inside
+        self._held = ""
+        self._fresh = False
+
+    def __call__(self, text: str) -> tuple[str, str]:
+        """What of the text so far belongs to the thinking, and what to the answer."""
+        text, self._held = self._held + text, ""
+        if self._inside is None:
+            begun = text.lstrip()
+            if "<think>".startswith(begun):
+                self._held = text
+                return "", ""
+            self._inside = begun.startswith("<think>")
+            text = begun.removeprefix("<think>") if self._inside else text
+        if not self._inside:
+            return "", self._answer(text)
+        thought, closed, answer = text.partition("</think>")
+        if closed:
+            self._inside, self._fresh = False, True
+            return thought, self._answer(answer)
+        held = max((len(part) for part in beginnings("</think>") if text.endswith(part)), default=0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held], ""
+
+    def _answer(self, text: str) -> str:
+        """Text of the answer, without the blank that sets it off from the thinking."""
+        text = text.lstrip() if self._fresh else text
+        self._fresh = self._fresh and not text
+        return text
+
+    def rest(self) -> tuple[str, str]:
+        """What was held back, in case it was the beginning of a tag."""
+        return (self._held, "") if self._inside else ("", self._held)
+
+
+class Behind:
+    """Keeps those of a stream of tokens that come behind the model's own thinking, in which it may begin (`inside`)."""
+
+    def __init__(self, inside: bool | None) -> None:
+        self._inside = inside
+        self._text = ""
+        self._held: list[Logprob] = []
+
+    def __call__(self, tokens: Sequence[Logprob]) -> tuple[Logprob, ...]:
+        return tuple(kept for token in tokens for kept in self._one(token))
+
+    def _one(self, token: Logprob) -> Sequence[Logprob]:
+        if self._inside is False:
+            return (token,)
+        self._text += token.token
+        if self._inside is None:
+            self._held.append(token)
+            begun = self._text.lstrip()
+            if "<think>".startswith(begun):
+                return ()
+            self._inside = begun.startswith("<think>")
+            if not self._inside:
+                return self._held
+        self._inside = "</think>" not in self._text
+        return ()
+
+
+class WithoutTags:
+    """Drops think tags from a stream of text, also those that arrive in parts or that a dropped one leaves behind."""
+
+    def __init__(self) -> None:
+        self._held = self._sent = ""
+
+    def __call__(self, text: str) -> str:
+        text = dropped(self._held + text)
+        held = max((len(part) for tag in TAGS for part in beginnings(tag) if text.endswith(part)), default=0)
+        self._held = text[len(text) - held :]
+        return self._apart(text[: len(text) - held])
+
+    def rest(self) -> str:
+        """What was held back because it might have become a tag."""
+        rest, self._held = self._held, ""
+        return self._apart(rest)
+
+    def _apart(self, text: str) -> str:
+        """The text, kept from making up a tag with what went before it."""
+        if any(tag in self._sent + text for tag in TAGS):
+            text = f" {text}"
+        self._sent = (self._sent + text)[-max(map(len, TAGS)) :]
+        return text
+
+
+def beginnings(tag: str) -> list[str]:
+    """All that a tag may begin with, short of itself."""
+    return [tag[:length] for length in range(1, len(tag))]
+
+
+def dropped(text: str) -> str:
+    """A text without think tags."""
+    while any(tag in text for tag in TAGS):
+        for tag in TAGS:
+            text = text.replace(tag, "")
+    return text

@@ -1,0 +1,87 @@
+"""What a run has found so far, and who is told of it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from strategies.answers import thinking
+from strategies.events import Closed, Lost, Note, Opened, Pruned, Scored
+from strategies.protocols import BackendError, Observer
+from strategies.types import Candidate, Score
+
+
+class Found:
+    """The candidates of one run by id, in the order of their birth, as last scored; every change is an event."""
+
+    def __init__(self, root: str, observe: Observer) -> None:
+        self.root, self.observe = root, observe
+        self.lost: list[BackendError] = []
+        self._all: dict[str, Candidate] = {}
+        self._births: dict[str, int] = {}
+        self._places: dict[str, int] = {}
+        self._pruned: set[str] = set()
+
+    def __getitem__(self, id: str) -> Candidate:
+        return self._all[id]
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._all
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Those that have grown and are not pruned; all that have grown, where that leaves none."""
+        grown = [candidate for candidate in self._all.values() if candidate.tokens]
+        kept = [candidate for candidate in grown if candidate.id not in self._pruned]
+        return tuple(kept or grown)
+
+    def next_child(self, parent: str) -> int:
+        """The number of the next child that `parent` will have."""
+        return self._births.get(parent, 0)
+
+    def place(self, candidate: Candidate) -> int:
+        """The place of a candidate in the order of birth."""
+        return self._places[candidate.id]
+
+    def bear(self, parent: Candidate) -> Candidate:
+        """A new child of `parent`, as yet its equal."""
+        at = self.next_child(parent.id)
+        child = replace(parent, id=f"{parent.id}.{at}", finish=None, score=None)
+        self._births[parent.id] = at + 1
+        self._places[child.id] = len(self._places)
+        self._all[child.id] = child
+        self.observe(Opened(child.id, parent.id, thinking(child)))
+        return child
+
+    def close(self, child: Candidate) -> Candidate:
+        self._all[child.id] = child
+        self.observe(Closed(child))
+        return child
+
+    def lose(self, child: Candidate, error: BackendError, tokens: int) -> None:
+        """A lost sample makes n smaller; it does not end the run."""
+        self.lost.append(error)
+        del self._all[child.id]
+        self.observe(Lost(child.id, str(error), tokens))
+
+    def judge(self, candidate: Candidate, score: Score | None) -> Candidate:
+        """The candidate with its score; as it was, with a note, where there is none."""
+        if score is None:
+            self.note(f"{candidate.id} could not be judged", [candidate])
+            return candidate
+        self._all[candidate.id] = candidate.judged(score)
+        self.observe(Scored(self._all[candidate.id]))
+        return self._all[candidate.id]
+
+    def vote_as(self, same: Mapping[str, str]) -> None:
+        """Candidates (by id) whose answers were found equal to others' vote for those from now on."""
+        for id, answer in same.items():
+            self._all[id] = replace(self._all[id], votes_for=answer)
+
+    def prune(self, candidates: Iterable[Candidate], why: str) -> None:
+        ids = tuple(candidate.id for candidate in candidates)
+        self._pruned.update(ids)
+        if ids:
+            self.observe(Pruned(self.root, why, ids))
+
+    def note(self, text: str, candidates: Iterable[Candidate] = (), facts: Mapping[str, Any] | None = None) -> None:
+        self.observe(Note(self.root, text, tuple(candidate.id for candidate in candidates), facts or {}))
