@@ -5,9 +5,10 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from strategies.answers import final_answer, spoken
+from strategies.protocols import Ask
 from strategies.types import Candidate, Score
 from strategies.verifiers.base import Settings, question
 
@@ -31,7 +32,7 @@ class Countdown(Settings):
 
     name: Literal["countdown"] = "countdown"
 
-    async def score(self, candidates: Sequence[Candidate], ask: Any) -> list[Score]:
+    async def score(self, candidates: Sequence[Candidate], ask: Ask) -> list[Score]:
         return [Score(checks(question(candidate), formula(candidate))) for candidate in candidates]
 
 

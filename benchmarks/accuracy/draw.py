@@ -21,7 +21,7 @@ from server.backends.http import Upstream
 from server.backends.vllm import Vllm
 from strategies.answers import answer_of
 from strategies.growth import Growth
-from strategies.protocols import Backend
+from strategies.protocols import Ask, Backend, Verifier
 from strategies.types import Call, Candidate, Prompt, Sampling
 from strategies.verifiers.arithmetic import Arithmetic
 
@@ -136,7 +136,8 @@ async def sampled(backend: Backend, task: Task, problem: Problem, wanted: Wanted
     async with anyio.create_task_group() as tasks:
         for at in range(len(groups)):
             tasks.start_soon(part, at)
-    samples = [await judged(task, problem, reply) for group in parts for reply in group]
+    ask = Ask(backend)
+    samples = [await judged(task, problem, reply, ask) for group in parts for reply in group]
     seconds = round(time.monotonic() - began, 2)
     return pool.Drawn(problem.index, problem.question, problem.answer, tuple(samples), seconds)
 
@@ -153,10 +154,10 @@ async def replies(backend: Backend, call: Call) -> list[Candidate]:
     return [done[at] for at in range(call.n)]
 
 
-async def judged(task: Task, problem: Problem, reply: Candidate) -> pool.Sample:
+async def judged(task: Task, problem: Problem, reply: Candidate, ask: Ask) -> pool.Sample:
     """A reply as it is kept."""
     answer = answer_of(reply)
-    scores = {verifier.name: await score(verifier, reply) for verifier in FREE}
+    scores = {verifier.name: await score(verifier, reply, ask) for verifier in FREE}
     return pool.Sample(
         reply.text,
         reply.tokens,
@@ -169,10 +170,10 @@ async def judged(task: Task, problem: Problem, reply: Candidate) -> pool.Sample:
     )
 
 
-async def score(verifier: Any, reply: Candidate) -> float:
+async def score(verifier: Verifier, reply: Candidate, ask: Ask) -> float:
     """What a verifier that asks no model says of a reply."""
-    [verdict] = await verifier.score([reply], None)
-    return float(verdict.value)
+    [verdict] = await verifier.score([reply], ask)
+    return verdict.value if verdict else 0.0
 
 
 def lowest(logprobs: Sequence[float]) -> float:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any, TypeVar
+from typing import ClassVar, TypeVar
 
 import anyio
 import trio.testing
@@ -17,7 +17,7 @@ from benchmarks.accuracy.pool import Drawn, Sample
 from strategies.answers import answer_of
 from strategies.base import Strategy, execute
 from strategies.meter import Meter
-from strategies.protocols import Backend
+from strategies.protocols import Ask, Backend
 from strategies.types import Budget, Call, Candidate, Chunk, Finish, Logprob, Prompt, Sampling, Score
 
 T = TypeVar("T")
@@ -123,10 +123,11 @@ def moments(lengths: Iterator[int]) -> list[int]:
 class Stored:
     """A verifier that asks no model, by the scores that the pool holds."""
 
+    logprobs: ClassVar[int | None] = None
     drawn: Drawn
     name: str
 
-    async def score(self, candidates: Sequence[Candidate], ask: Any) -> list[Score]:
+    async def score(self, candidates: Sequence[Candidate], ask: Ask) -> list[Score]:
         await anyio.lowlevel.checkpoint()
         return [Score(sample_of(self.drawn, candidate).scores[self.name]) for candidate in candidates]
 

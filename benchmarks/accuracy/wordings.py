@@ -1,12 +1,10 @@
 """What the models are told: the product's prompts, and two of the benchmark's own.
 
-`direct` wants the answer at once. `worked` shows worked examples as earlier turns of the conversation; they are made up
-here and belong to no split.
+`direct` wants the answer at once. `worked` shows worked examples as earlier turns of the conversation and says nothing
+else; `few_shot` shows the same ones with the product's words. They are made up here and belong to no split.
 """
 
-from typing import get_args
-
-from strategies.prompts import PromptName, instruct
+from strategies.prompts import Example, Wording, instruct, wording
 from strategies.types import Message
 
 Turns = tuple[tuple[str, str], ...]
@@ -76,18 +74,19 @@ WORKED: dict[str, Turns] = {
 """Worked examples by generator."""
 
 
-def conversation(dataset: str, question: str, wording: str) -> tuple[Message, ...]:
+def conversation(dataset: str, question: str, name: str) -> tuple[Message, ...]:
     """The messages that put a question. Raises ValueError for a wording that nobody knows."""
-    asked: tuple[Message, ...] = ({"role": "user", "content": question},)
-    match wording:
+    asked: Message = {"role": "user", "content": question}
+    match name:
         case "direct":
             return ({"role": "user", "content": f"{question}\n\n{DIRECT}"},)
         case "worked":
-            shown: list[Message] = []
-            for example, reply in WORKED[dataset]:
-                shown += [{"role": "user", "content": example}, {"role": "assistant", "content": reply}]
-            return (*shown, *asked)
-    for name in get_args(PromptName):
-        if name == wording:
-            return instruct(asked, name)
-    raise ValueError(f"no wording is called {wording!r}")
+            return instruct([asked], Wording(name="none", examples=examples(dataset)))
+        case "few_shot":
+            return instruct([asked], Wording(name="few_shot", examples=examples(dataset)))
+    return instruct([asked], wording(name))
+
+
+def examples(dataset: str) -> list[Example]:
+    """The worked examples for a generator's questions."""
+    return [Example(question=question, answer=answer) for question, answer in WORKED[dataset]]

@@ -113,7 +113,7 @@ def test_worked_examples_hold():
 
 
 def test_an_unknown_wording_is_refused():
-    with pytest.raises(ValueError, match="no wording"):
+    with pytest.raises(ValueError, match="unknown prompt"):
         wordings.conversation("sums", "What?", "shouting")
 
 
