@@ -17,6 +17,10 @@ SEEDS: dict[Split, int] = {"dev": 42, "test": 20260, "smoke": 1}
 """Seeds of the generators. Prompts, difficulty and settings are chosen on dev; test is drawn once, after freezing."""
 
 
+FORMS = ("\n\nFinal answer format instructions:", " Give only the result as your final answer.")
+"""Where a generator begins to say in which form it wants the answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One question; `item` is what its generator tells of it and its checker reads."""
@@ -71,7 +75,9 @@ class Task:
 
 def plain(question: str) -> str:
     """A question without what it says about the form of the answer: that is the wording's business."""
-    return question.partition("\n\nFinal answer format instructions:")[0].strip()
+    for form in FORMS:
+        question = question.partition(form)[0]
+    return question.strip()
 
 
 def sums(seed: int, count: int) -> Iterable[dict[str, Any]]:
@@ -88,7 +94,7 @@ TASKS: dict[str, Task] = {
         Task("sums", "sums"),
         Task("chain_sum", "chain_sum", {"min_terms": 3, "max_terms": 4, "min_digits": 1, "max_digits": 2}),
         Task("long_sum", "chain_sum", {"min_terms": 5, "max_terms": 6, "min_digits": 2, "max_digits": 3}),
-        Task("big_sum", "chain_sum", {"min_terms": 3, "max_terms": 3, "min_digits": 4, "max_digits": 5}),
+        Task("big_sum", "chain_sum", {"min_terms": 3, "max_terms": 3, "min_digits": 4, "max_digits": 4}),
         Task(
             "countdown",
             "countdown",
@@ -97,6 +103,7 @@ TASKS: dict[str, Task] = {
         ),
         Task("gsm_symbolic", "gsm_symbolic"),
         Task("leg_counting", "leg_counting", {"min_animals": 2, "max_animals": 4}),
+        Task("products", "products", {"min_terms": 2, "max_terms": 2, "min_digits": 2, "max_digits": 3}),
         Task("simple_equations", "simple_equations"),
     )
 }

@@ -63,12 +63,28 @@ LEGS: Turns = (
         "72 + 0 = 72\n\n72 + 28 = 100\n\n<answer>100</answer>",
     ),
 )
+PRODUCTS: Turns = (
+    (
+        "Solve the following multiplication: 34 * 67.",
+        "34 * 60 = 2040\n\n34 * 7 = 238\n\n2040 + 238 = 2278\n\n<answer>2278</answer>",
+    ),
+    (
+        "Solve the following multiplication: 528 * 93.",
+        "528 * 90 = 47520\n\n528 * 3 = 1584\n\n47520 + 1584 = 49104\n\n<answer>49104</answer>",
+    ),
+    (
+        "Solve the following multiplication: 46 * 719.",
+        "46 * 700 = 32200\n\n46 * 10 = 460\n\n46 * 9 = 414\n\n"
+        "32200 + 460 = 32660\n\n32660 + 414 = 33074\n\n<answer>33074</answer>",
+    ),
+)
 WORKED: dict[str, Turns] = {
     "sums": SUMS,
     "chain_sum": SUMS,
     "countdown": COUNTDOWN,
     "gsm_symbolic": WORDS,
     "leg_counting": LEGS,
+    "products": PRODUCTS,
     "simple_equations": EQUATIONS,
 }
 """Worked examples by generator."""
