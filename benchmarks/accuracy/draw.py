@@ -96,7 +96,7 @@ async def draw(wanted: Wanted, url: str, folder: Path, *, flying: int, machine: 
 
 def begun(path: Path, header: dict[str, Any]) -> set[int]:
     """The problems that a file holds already; begins a new one. Raises ValueError where it is another pool's."""
-    there = list(pool.lines(path))
+    there = list(pool.lines(path, mend=True))
     if not there:
         pool.append(path, header)
     elif there[0]["digest"] != header["digest"] and there[0]["count"] == header["count"]:

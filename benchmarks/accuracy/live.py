@@ -54,7 +54,7 @@ async def run(live: Live, split: Split, url: str, folder: Path, about: Mapping[s
     problems = task.problems(split, live.count)
     path = folder / f"{live.name}-{split}.jsonl.gz"
     pool.make(folder)
-    there = list(pool.lines(path))
+    there = list(pool.lines(path, mend=True))
     if not there:
         pool.append(
             path, {**asdict(live), "split": split, "digest": digest(problems), "vllm": await version(url), **about}

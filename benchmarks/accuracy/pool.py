@@ -63,8 +63,8 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
         file.write(gzip.compress(json.dumps(line, ensure_ascii=False).encode() + b"\n", 9, mtime=0))
 
 
-def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a file; what an interruption left of the last one is cut off the file."""
+def lines(path: Path, mend: bool = False) -> Iterator[dict[str, Any]]:
+    """The whole lines of a file; `mend` cuts off the file what an interruption left of the last one."""
     data = path.read_bytes() if path.exists() else b""
     while data:
         member = zlib.decompressobj(31)
@@ -76,7 +76,7 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
             break
         data = member.unused_data
         yield from map(json.loads, text.splitlines())
-    if data:
+    if data and mend:
         with path.open("rb+") as file:
             file.truncate(path.stat().st_size - len(data))
 

@@ -92,9 +92,8 @@ TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         Task("sums", "sums"),
-        Task("chain_sum", "chain_sum", {"min_terms": 3, "max_terms": 4, "min_digits": 1, "max_digits": 2}),
+        Task("chain_sum", "chain_sum", {"min_terms": 2, "max_terms": 3, "min_digits": 1, "max_digits": 2}),
         Task("long_sum", "chain_sum", {"min_terms": 5, "max_terms": 6, "min_digits": 2, "max_digits": 3}),
-        Task("big_sum", "chain_sum", {"min_terms": 3, "max_terms": 3, "min_digits": 4, "max_digits": 4}),
         Task(
             "countdown",
             "countdown",
