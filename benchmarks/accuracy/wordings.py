@@ -1,7 +1,9 @@
 """What the models are told: the product's prompts, and two of the benchmark's own.
 
 `direct` wants the answer at once. `worked` shows worked examples as earlier turns of the conversation and says nothing
-else; `few_shot` shows the same ones with the product's words. They are made up here and belong to no split.
+else; `few_shot` shows the same ones with the product's words; `rewritten` shows sums whose every step says the whole
+sum again, so that a false step and a lost term alike make a false equation. All are made up here and belong to no
+split.
 """
 
 from strategies.prompts import Example, Wording, instruct, wording
@@ -23,6 +25,22 @@ SUMS: Turns = (
         "State the final answer to the following arithmetic problem: 512 + 87 - 263 - 45 + 158 + 71 =",
         "512 + 87 = 599\n\n599 - 263 = 336\n\n336 - 45 = 291\n\n"
         "291 + 158 = 449\n\n449 + 71 = 520\n\n<answer>520</answer>",
+    ),
+)
+REWRITTEN: Turns = (
+    (
+        "State the final answer to the following arithmetic problem: 514 + 225 - 318 =",
+        "514 + 225 - 318 = 739 - 318\n\n739 - 318 = 421\n\n<answer>421</answer>",
+    ),
+    (
+        "State the final answer to the following arithmetic problem: 340 - 415 - 162 + 730 =",
+        "340 - 415 - 162 + 730 = -75 - 162 + 730\n\n-75 - 162 + 730 = -237 + 730\n\n-237 + 730 = 493\n\n"
+        "<answer>493</answer>",
+    ),
+    (
+        "State the final answer to the following arithmetic problem: 512 + 287 - 263 - 845 + 158 =",
+        "512 + 287 - 263 - 845 + 158 = 799 - 263 - 845 + 158\n\n799 - 263 - 845 + 158 = 536 - 845 + 158\n\n"
+        "536 - 845 + 158 = -309 + 158\n\n-309 + 158 = -151\n\n<answer>-151</answer>",
     ),
 )
 COUNTDOWN: Turns = (
@@ -86,6 +104,7 @@ WORKED: dict[str, Turns] = {
     "leg_counting": LEGS,
     "products": PRODUCTS,
     "simple_equations": EQUATIONS,
+    "rewritten": REWRITTEN,
 }
 """Worked examples by generator."""
 
@@ -98,6 +117,8 @@ def conversation(dataset: str, question: str, name: str) -> tuple[Message, ...]:
             return ({"role": "user", "content": f"{question}\n\n{DIRECT}"},)
         case "worked":
             return instruct([asked], Wording(name="none", examples=examples(dataset)))
+        case "rewritten":
+            return instruct([asked], Wording(name="none", examples=examples("rewritten")))
         case "few_shot":
             return instruct([asked], Wording(name="few_shot", examples=examples(dataset)))
     return instruct([asked], wording(name))
