@@ -167,9 +167,12 @@ class Engine:
         served(asked.model, self.options.model)
         if asked.prompt is None and asked.messages is None:
             raise Refused(400, "2 validation errors: Field required", "Bad Request", "body.prompt")
-        ids = conversation(asked) if asked.prompt is None else encode(asked.prompt)
+        ids = self._conversation(asked) if asked.prompt is None else encode(asked.prompt)
         told = {"count": len(ids), "max_model_len": self.options.max_model_len, "tokens": ids, "token_strs": None}
         return json.dumps(told).encode()
+
+    def _conversation(self, asked: Tokenize) -> tuple[int, ...]:
+        return conversation(asked)
 
     def _generate(self, connection: Connection, body: Any, *, chat: bool) -> None:
         """Take a request for samples on board; the next steps answer it."""

@@ -51,7 +51,7 @@ async def measure(engine: str, ponder: str, options: argparse.Namespace) -> list
             "max_tokens": options.max_tokens,
             "ignore_eos": True,
         }
-        vote = {"name": "self_consistency", "n": options.n, "early_stop": False, "prompt": "none"}
+        vote = {"name": "self_consistency", "n": options.n, "early_stop": "none", "prompt": "none"}
         async with httpx.AsyncClient(base_url=ponder, timeout=timeout) as voting:
             pairs = []
             for round in range(options.rounds + 1):

@@ -13,11 +13,13 @@ from starlette.types import ASGIApp
 
 from server import engine_routes, errors, routes
 from server.backends.pool import Pool
+from server.backends.pooling import scorers
 from server.headers import Headers
 from server.metrics import Metrics
 from server.resolve import check_presets
 from server.settings import Settings
 from server.trace import TraceEvent
+from server.workers import workers
 from strategies.registry import Registry
 
 
@@ -46,7 +48,12 @@ def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False) as session:
+        connector = aiohttp.TCPConnector(limit=0)
+        async with (
+            aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
+            scorers(session) as app.state.scorers,
+            workers(settings.workers) as app.state.compute,
+        ):
             app.state.pool = Pool(settings.engines, session)
             app.state.started.set()
             yield

@@ -52,7 +52,7 @@ class Renderer:
 
     def __init__(self, format: Format) -> None:
         self.format = format
-        self._judging = self._opened = self._answering = False
+        self._judging = self._opened = self._answering = self._raw = False
         self._before = ""
         self._queue: deque[Block | str] = deque()
         self._blocks: dict[str, Block] = {}
@@ -148,18 +148,25 @@ class Renderer:
     def _answer(self, token: Token) -> Iterator[Piece]:
         """The answer while it grows; the model's own thinking before it goes where reasoning goes."""
         if not self._answering:
-            block = self._blocks[token.id]
-            self._thinking, self._behind = Thinking(block.thinks), Behind(block.thinks)
-            self._queue.remove(block)
-            yield from self._close_reasoning()
-            if self.format == "think" and block.thinks:
-                yield Piece(content="<think>\n")
-        thought, text = ("", token.text) if self.format == "think" else self._thinking(token.text)
+            yield from self._begin(self._blocks[token.id])
+        thought, text = ("", token.text) if self._raw else self._thinking(token.text)
         if thought and self.format == "fields":
             yield Piece(reasoning=thought)
-        logprobs = token.logprobs if self.format == "think" else self._behind(token.logprobs)
+        logprobs = token.logprobs if self._raw else self._behind(token.logprobs)
         if text or token.calls or logprobs:
             yield Piece(content=text, calls=token.calls, logprobs=logprobs)
+
+    def _begin(self, block: Block) -> Iterator[Piece]:
+        """The end of the reasoning, as the answer's first token has come."""
+        before = self._blocks.get(block.id.rpartition(".")[0])
+        thought = before is not None and before.candidate is not None and not spoken(before.candidate)
+        self._thinking = Thinking(block.thinks, behind=thought and block.thinks is False)
+        self._behind = Behind(block.thinks)
+        self._raw = self.format == "think" and block.thinks is not False
+        self._queue.remove(block)
+        yield from self._close_reasoning()
+        if self._raw and block.thinks:
+            yield Piece(content="<think>\n")
 
     def _finish(self, candidate: Candidate) -> Iterator[Piece]:
         if self._answering:

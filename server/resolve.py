@@ -18,6 +18,8 @@ from strategies.registry import Registry
 from strategies.types import Budget, Candidate, Sampling
 
 Spec = str | dict[str, Any]
+DEEPEST = 3
+"""Verifiers inside of each other."""
 
 
 @dataclass(frozen=True)
@@ -148,16 +150,38 @@ def verifier_of(
     return made_verifier(spec, settings, registry, "reasoning_strategy.verifier")
 
 
-def made_verifier(spec: Spec, settings: Settings, registry: Registry, param: str) -> tuple[dict[str, Any], Verifier]:
-    """A verifier from its name, one of the settings or a built-in one, and its settings."""
-    wanted = settings_of(spec)
-    if named := settings.verifiers.get(wanted["name"]):
-        wanted = {**(named.model_extra or {}), **wanted, "name": named.kind}
-    try:
-        return wanted, registry.verifier(wanted)
-    except KeyError:
+def made_verifier(
+    spec: Spec, settings: Settings, registry: Registry, param: str, depth: int = 1
+) -> tuple[dict[str, Any], Verifier]:
+    """A verifier from its name, one of the settings or a built-in one, and its settings.
+
+    First what a plan may tell of it: nothing that only the operator sets.
+    """
+    if depth > DEEPEST:
+        raise refused(f"{param}: more than {DEEPEST} verifiers inside of each other", param)
+    asked = settings_of(spec)
+    named = settings.verifiers.get(asked["name"])
+    name = named.kind if named else asked["name"]
+    kind = registry.verifiers.get(name)
+    if kind is None:
         known = ", ".join(sorted({*registry.verifiers, *settings.verifiers}))
-        raise refused(f"unknown verifier {wanted['name']!r}; there are {known}", param) from None
+        raise refused(f"unknown verifier {name!r}; there are {known}", param)
+    if getattr(kind, "guarded", False) and not settings.limits.run_code:
+        raise refused(f"the verifier {name} is off on this server: limits.run_code turns it on", param)
+    operators: frozenset[str] = getattr(kind, "operator", frozenset())
+    for field in sorted(operators & asked.keys()):
+        raise refused(f"only [verifiers.NAME] of the server's settings sets {field}", f"{param}.{field}")
+    wanted = {**(named.given if named else {}), **asked, "name": name}
+    told = {field: value for field, value in wanted.items() if field not in operators}
+
+    def member(spec: Spec) -> Verifier:
+        described, made = made_verifier(spec, settings, registry, f"{param}.members", depth + 1)
+        told["members"] = [*told.get("members", []), described]
+        return made
+
+    told.pop("members", None)
+    try:
+        return told, registry.verifier(wanted, member)
     except ValidationError as error:
         raise from_validation(error, (param,)) from None
 

@@ -58,7 +58,7 @@ async def planned(request: Request, wanted: ChatRequest) -> Work:
     plan = resolve(wanted, state.settings, state.registry, await pool.models())
     reply = Reply(plan, f"chatcmpl-{secrets.token_hex(12)}", Meter(plan.budget))
     request.state.asked.meter = reply.meter
-    return Work(plan, reply, pool, state.metrics)
+    return Work(plan, reply, pool, state.metrics, state.compute, state.scorers)
 
 
 def answered(request: Request, work: Work, reply: Teller) -> Response:

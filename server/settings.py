@@ -64,6 +64,15 @@ class Limits(Part):
     template_arguments: tuple[str, ...] = Field(
         ("enable_thinking", "thinking"), description="what requests may pass to chat templates"
     )
+    run_code: bool = Field(False, description="whether the verifier `code` may run what the model writes")
+
+
+class Workers(Part):
+    """The processes that parse what may take too long to parse, and what one call of theirs may take."""
+
+    processes: int = Field(2, ge=1, le=64)
+    seconds: float = Field(2.0, gt=0, description="wall time of one call")
+    memory_mb: int = Field(1024, ge=256, description="address space of one process, in MiB")
 
 
 class BudgetSpec(BaseModel):
@@ -103,13 +112,21 @@ class VerifierSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
     kind: str
+    api_key: SecretStr | None = Field(None, description="of the engine, where a reward model judges")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Its settings, those of the kind."""
+        return {**(self.model_extra or {}), **({"api_key": self.api_key} if self.api_key else {})}
 
 
 class PromptSettings(Part):
     """A chain-of-thought prompt under a name of the operator's, built on the one that is its `kind`."""
 
     kind: Literal["zero_shot", "few_shot", "supervised", "long"] = "supervised"
-    text: str | None = Field(None, description="what is said after the question, in the place of the kind's own words")
+    text: str | None = Field(
+        None, min_length=1, description="what is said after the question, in the place of the kind's own words"
+    )
     examples: list[Example] = Field([], description="questions and answers, shown as earlier turns")
 
 
@@ -123,6 +140,7 @@ class Settings(BaseSettings):
     engines: tuple[Engine, ...] = ()
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
+    workers: Workers = Workers()
     efforts: dict[EffortName, Effort] = EFFORTS
     verifiers: dict[str, VerifierSettings] = {}
     prompts: dict[str, PromptSettings] = {}

@@ -20,13 +20,15 @@ def answering(candidate: Candidate) -> tuple[Logprob, ...]:
 class Thinking:
     """Tells a model's own thinking from its answer, in a stream of text that may begin inside a `<think>`.
 
-    `inside` tells whether it does; None where the text may open one itself.
+    `inside` tells whether it does; None where the text may open one itself. A text `behind` a thinking that earlier
+    steps closed is an answer from its start, in which further tags mean nothing.
     """
 
-    def __init__(self, inside: bool | None) -> None:
+    def __init__(self, inside: bool | None, behind: bool = False) -> None:
         self._inside = inside
         self._held = ""
-        self._fresh = False
+        self._fresh = behind
+        self._tags = WithoutTags() if behind else None
 
     def __call__(self, text: str) -> tuple[str, str]:
         """What of the text so far belongs to the thinking, and what to the answer."""
@@ -50,12 +52,15 @@ class Thinking:
 
     def _answer(self, text: str) -> str:
         """Text of the answer, without the blank that sets it off from the thinking."""
+        text = self._tags(text) if self._tags else text
         text = text.lstrip() if self._fresh else text
         self._fresh = self._fresh and not text
         return text
 
     def rest(self) -> tuple[str, str]:
         """What was held back, in case it was the beginning of a tag."""
+        if self._tags:
+            return "", self._tags.rest()
         return (self._held, "") if self._inside else ("", self._held)
 
 

@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 from server.backends.pool import Pool
+from server.backends.pooling import Scorers
 from server.metrics import Metrics
 from server.reply import Reply
 from server.resolve import Plan
 from strategies.base import execute
 from strategies.events import Event
-from strategies.protocols import Observer
+from strategies.protocols import Compute, Observer
 from strategies.tasks import together
 from strategies.types import Candidate
 
@@ -16,8 +17,11 @@ from strategies.types import Candidate
 class Work:
     """What a reply tells about: `await work(observe)` does all of it."""
 
-    def __init__(self, plan: Plan, reply: Reply, pool: Pool, metrics: Metrics) -> None:
+    def __init__(
+        self, plan: Plan, reply: Reply, pool: Pool, metrics: Metrics, compute: Compute, scorers: Scorers
+    ) -> None:
         self.plan, self.reply, self.metrics = plan, reply, metrics
+        self.compute, self.scorers = compute, scorers
         self.backend = pool.backend(plan.engine_model)
 
     async def __call__(self, observe: Observer) -> None:
@@ -39,6 +43,8 @@ class Work:
                 sampling=plan.sampling,
                 observe=tell,
                 watched=plan.stream,
+                compute=self.compute,
+                scorers=self.scorers,
             )
 
         with self.metrics.request(*labels, meter):

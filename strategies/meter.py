@@ -5,7 +5,7 @@ overspent, however coarsely an engine reports. While tokens are scarce, a wave's
 whoever finds nothing left waits for what others give back.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -34,6 +34,7 @@ class Meter:
     def __init__(self, budget: Budget, clock: Callable[[], float] = anyio.current_time) -> None:
         self.budget = budget
         self.deadline = clock() + budget.seconds
+        self._clock = clock
         self.cut: Limit | None = None
         self.spent = Spent()
         self.first_prompt = 0
@@ -82,10 +83,24 @@ class Meter:
         """Whether no further sequence may start."""
         return self.spent.samples >= self.budget.samples
 
+    @property
+    def late(self) -> bool:
+        """Whether the last quarter of the time has begun."""
+        return self._clock() > self.deadline - self.budget.seconds / 4
+
+    @property
+    def last(self) -> bool:
+        """Whether no more sequences may start than there are runs."""
+        return self.budget.samples - self.spent.samples <= len(self._scopes)
+
     @contextmanager
-    def wave(self, n: int) -> Iterator[Shares]:
-        """A wave of `n` sequences begins: yields equal shares of what is free, held for them until they take them."""
-        shares = Shares(self.free // (max(1, n) * max(1, self._idle)), n)
+    def wave(self, wanted: Sequence[int]) -> Iterator[Shares]:
+        """Sequences that want so many tokens begin: yields equal shares of what is free, held until they take them.
+
+        No share is more than the most that one of them wants: others may begin while these grow.
+        """
+        n = len(wanted)
+        shares = Shares(min(self.share // max(1, n), max(wanted, default=0)), n)
         self._idle -= 1
         self._held += shares.each * n
         try:
@@ -98,6 +113,11 @@ class Meter:
     def free(self) -> int:
         """Tokens neither spent nor held."""
         return max(0, self.budget.tokens - self.spent.tokens - self._held)
+
+    @property
+    def share(self) -> int:
+        """What of the free tokens falls to each run that holds none."""
+        return self.free // max(1, self._idle)
 
     async def take(self, want: int, n: int, shares: Shares | None = None) -> int:
         """An allowance for each of `n` sequences that want `want` tokens: their wave's shares, or of what is free.

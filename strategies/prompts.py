@@ -45,7 +45,7 @@ class Wording(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     name: str = Field("zero_shot", description="none, zero_shot, few_shot, supervised, long, or one of the settings")
-    text: str | None = Field(None, description="takes the place of the prompt's own words")
+    text: str | None = Field(None, min_length=1, description="takes the place of the prompt's own words")
     examples: list[Example] = Field([], max_length=64, description="shown as earlier turns; few_shot needs some")
 
     @property
@@ -79,11 +79,28 @@ def instruct(messages: Sequence[Message], prompt: Wording) -> tuple[Message, ...
     The words go there, not into a system message: small models heed what they read last, and a system message of ours
     would take the place of the one in the model's own template.
     """
-    at = max((at for at, message in enumerate(messages) if message.get("role") == "user"), default=len(messages))
+    at = question_at(messages)
+    return (*messages[:at], *turns(prompt.examples), *asking(messages[at:], prompt.words))
+
+
+def asking(messages: Sequence[Message], words: str) -> tuple[Message, ...]:
+    """The conversation with words at the end of its last user message."""
+    if not words:
+        return tuple(messages)
+    at = question_at(messages)
     asked = messages[at] if at < len(messages) else {"role": "user", "content": ""}
-    words = prompt.words
-    told = [{**asked, "content": added(asked.get("content"), words)}] if words else list(messages[at : at + 1])
-    return (*messages[:at], *turns(prompt.examples), *told, *messages[at + 1 :])
+    return (*messages[:at], {**asked, "content": added(asked.get("content"), words)}, *messages[at + 1 :])
+
+
+def question_at(messages: Sequence[Message]) -> int:
+    """The place of the last user message; the end, where there is none."""
+    return max((at for at, message in enumerate(messages) if message.get("role") == "user"), default=len(messages))
+
+
+def again(messages: Sequence[Message], words: str) -> str:
+    """Words that ask for a further answer, with how to give it where the conversation asks that: models forget it."""
+    asked = any("<answer>" in str(message.get("content")) for message in messages if message.get("role") == "user")
+    return f"{words} {ANSWER}" if asked else words
 
 
 def turns(examples: Sequence[Example]) -> list[Message]:

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from strategies.events import Event
 from strategies.types import Call, Candidate, Chunk, Prompt, Score
@@ -49,18 +49,37 @@ class Reward:
 
     url: str
     model: str
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+
+
+Endpoint = Literal["classify", "score"]
+"""Where an outcome is read: of the conversation as a whole, or of a question and an answer as a pair."""
 
 
 class Scorer(Protocol):
-    """A reward model behind an engine's pooling endpoints. Raises BackendError."""
+    """A reward model behind an engine's pooling endpoints. Knows no aggregation.
 
-    async def outcomes(self, candidates: Sequence[Candidate]) -> Sequence[float]:
-        """One value for the whole of each response so far."""
+    Each method gives one result a candidate, in order: None for one that the engine refuses, such as one too long for
+    the model. Raises BackendError where it refuses all of them, or fails. With `activation`, values are what the
+    engine makes of the model's outputs (0 to 1); without, raw outputs.
+    """
+
+    async def outcomes(
+        self, candidates: Sequence[Candidate], *, endpoint: Endpoint = "classify", activation: bool = True
+    ) -> Sequence[float | None]:
+        """The value of each response as a whole."""
         ...
 
-    async def steps(self, candidates: Sequence[Candidate], tag: str) -> Sequence[Sequence[float]]:
-        """One value for each step of each response, read at the `tag` put after it."""
+    async def prefixes(
+        self, candidates: Sequence[Candidate], *, activation: bool = True
+    ) -> Sequence[tuple[float, ...] | None]:
+        """The value of each path up to each of its steps."""
+        ...
+
+    async def steps(
+        self, candidates: Sequence[Candidate], tag: str | int, *, activation: bool = True
+    ) -> Sequence[tuple[float, ...] | None]:
+        """The value of each step, read at the `tag` put after it: a token of the model's, its text or its id."""
         ...
 
 

@@ -54,7 +54,7 @@ class Race:
     async def running(self, groups: Sequence[Sequence[Growth]]) -> AsyncIterator[Self]:
         """Grow all of the groups, a request each; leaving the block stops those that still grow."""
         growths = [growth for group in groups for growth in group]
-        with unwrapped(), self._receive, self._backend.meter.wave(len(growths)) as shares:
+        with unwrapped(), self._receive, self._backend.meter.wave([growth.wanted for growth in growths]) as shares:
             try:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._grow_all, groups, shares)
@@ -90,7 +90,7 @@ class Race:
 
     async def _go_on(self, growths: Sequence[Growth], tasks: TaskGroup) -> None:
         """Grow sequences further, each by a request of its own, on equal shares of what is free by now."""
-        with self._backend.meter.wave(len(growths)) as shares:
+        with self._backend.meter.wave([growth.wanted for growth in growths]) as shares:
             async with anyio.create_task_group() as further:
                 for growth in growths:
                     further.start_soon(self._grow, [growth], shares, tasks)

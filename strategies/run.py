@@ -98,7 +98,7 @@ class Run:
         place of the run's. Raises BackendError where all are lost.
         """
         counts = [n] * len(parents) if isinstance(n, int) else n
-        rendered = await together(self._rendered, parents)
+        rendered = await together(self.rendered, parents)
         broods = [self._bear(parent, count, sampling) for parent, count in zip(rendered, counts, strict=True)]
         if not any(broods) and self._meter.spent_up:
             self._scope.cancel()
@@ -110,6 +110,32 @@ class Run:
         """Grow `parent` once as the answer itself: its tokens reach the caller as they come."""
         self._answer = f"{parent.id}.{self._found.next_child(parent.id)}"
         await self.extend(parent, **sampling)
+
+    async def rendered(self, path: Candidate) -> Candidate:
+        """The path with its prompt rendered: it tells whether it `thinks`, and its `room`. Raises BackendError."""
+        if path.prompt.ids is not None:
+            return path
+        return replace(path, prompt=await self._backend.render(path.prompt))
+
+    def room(self, path: Candidate) -> int:
+        """How many tokens a rendered path may still take: of its own limit, of the model's context, of the budget.
+
+        Words put into the model's mouth take part of the context: a token a character at most.
+        """
+        said = sum(len(step.text) for step in path.steps if not step.tokens)
+        own, context = self._sampling.max_tokens, path.prompt.room
+        limits = [limit for limit in (own, None if context is None else context - said) if limit is not None]
+        return max(0, min(min(limits, default=ROOM) - path.tokens, self._meter.share))
+
+    @property
+    def late(self) -> bool:
+        """Whether it is time to answer: the last quarter of it has begun."""
+        return self._meter.late
+
+    @property
+    def last(self) -> bool:
+        """Whether so few sequences may still start that the next one should be the answer."""
+        return self._meter.last
 
     async def score(self, candidates: Iterable[Candidate], ahead: Iterable[Candidate] | None = None) -> list[Candidate]:
         """The same candidates, judged: by what became of them, where that is told as `ahead`, one each.
@@ -143,11 +169,6 @@ class Run:
     async def _judged(self, candidate: Candidate) -> Candidate:
         [judged] = await self.score([candidate])
         return judged
-
-    async def _rendered(self, parent: Candidate) -> Candidate:
-        if parent.prompt.ids is not None:
-            return parent
-        return replace(parent, prompt=await self._backend.render(parent.prompt))
 
     def _bear(self, parent: Candidate, n: int, sampling: dict[str, Any]) -> list[Growth]:
         """As many children of `parent` as may start, up to `n`, announced but not grown yet."""

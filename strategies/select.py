@@ -1,12 +1,15 @@
 """Choosing among candidates. Pure: a list in, one or some out. Ties go to the likelier, then to the earlier."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import random
+from collections.abc import Callable, Sequence
 
 from strategies.answers import answer_of, valid
 from strategies.types import Candidate
 
 Weight = Callable[[Candidate], float]
+Worth = Callable[[Candidate], float | None]
+"""What speaks for a candidate, on whatever scale; None where nothing is known."""
 
 
 def value(candidate: Candidate) -> float:
@@ -49,12 +52,12 @@ def one(candidate: Candidate) -> float:
 
 def tally(found: Sequence[Candidate], weight: Weight = one) -> dict[str, float]:
     """The weight behind each answer, in order of first appearance. Who gives no answer abstains."""
-    votes: dict[str, float] = {}
+    votes: dict[str, list[float]] = {}
     for candidate in found:
         answer = answer_of(candidate)
         if answer is not None:
-            votes[answer] = votes.get(answer, 0.0) + weight(candidate)
-    return votes
+            votes.setdefault(answer, []).append(weight(candidate))
+    return {answer: math.fsum(weights) for answer, weights in votes.items()}  # the same in whatever order they came
 
 
 def counted(found: Sequence[Candidate], weight: Weight = one, most: int = 8) -> str:
@@ -79,22 +82,32 @@ def majority(found: Sequence[Candidate], weight: Weight = one) -> Candidate:
     )
 
 
-def weighted(found: Sequence[Candidate]) -> Candidate:
-    """Majority with verifier scores as weights; a plain one where nothing was judged, or all of it worthless.
+def scored(candidate: Candidate) -> float | None:
+    """Its score as its worth."""
+    return candidate.score.value if candidate.score else None
 
-    Scores that may be negative are shifted, for a vote must not count against its answer.
+
+def weighing(found: Sequence[Candidate], worth: Worth = scored) -> Weight:
+    """The worth of candidates as the weight of their votes; of what is unknown, none.
+
+    Worths that may be negative are shifted, for a vote must not count against its answer. Where nothing is known, or
+    all of it worthless, all votes are equal.
     """
-    known = [c.score.value for c in found if c.score]
-    if not any(known):
-        return majority(found)
-    shift = min(0.0, *known)
-    return majority(found, lambda c: value(c) - shift if c.score else 0.0)
+    known = {id(c): told for c in found if (told := worth(c)) is not None}
+    if not any(known.values()):
+        return one
+    shift = min(0.0, *known.values())
+    return lambda c: known[id(c)] - shift if id(c) in known else 0.0
 
 
-def decided(votes: Mapping[str, float], unseen: int) -> bool:
-    """Whether no answer can still overtake, or draw level with, the leader by `unseen` more plain votes."""
-    first, second = [*sorted(votes.values(), reverse=True), 0, 0][:2]
-    return first > second + unseen
+def weighted(found: Sequence[Candidate], worth: Worth = scored) -> Candidate:
+    """Majority with verifier scores, or other worths, as weights."""
+    return majority(found, weighing(found, worth))
+
+
+def shuffled(found: Sequence[Candidate], seed: str) -> list[Candidate]:
+    """The same candidates in an order that says nothing about them; the same one each time."""
+    return random.Random(seed).sample(found, len(found))
 
 
 def agreement(found: Sequence[Candidate], chosen: Candidate) -> float | None:

@@ -8,6 +8,7 @@ from anyio.from_thread import start_blocking_portal
 
 from server import paths
 from server.backends.local import EngineSpec, local_engine
+from tests.rewards import reward_servers
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -40,6 +41,17 @@ def real_engine(request, tmp_path_factory):
     ):
         portal.call(engine.ready, told(request.config))
         yield RealEngine(engine.url, paths.DEFAULT_MODEL)
+
+
+@pytest.fixture(scope="session")
+def real_rewards(request, tmp_path_factory):
+    """Two vLLMs with tiny reward models: one of steps, one of outcomes."""
+    logs = tmp_path_factory.mktemp("rewards")
+    with (
+        start_blocking_portal("asyncio") as portal,
+        portal.wrap_async_context_manager(reward_servers(logs, told(request.config))) as servers,
+    ):
+        yield servers
 
 
 def told(config):

@@ -19,7 +19,7 @@ STRATEGIES = """
 label = "vote"
 tasks = ["sums"]
 n = [1, 4]
-strategy = { name = "self_consistency", early_stop = false }
+strategy = { name = "self_consistency", early_stop = "none" }
 
 [[curve]]
 label = "best, arithmetic"

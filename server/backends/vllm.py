@@ -81,6 +81,8 @@ class Vllm:
         return replace(call, steps=tuple(steps), max_tokens=min(call.max_tokens, left))
 
     async def _ids(self, text: str) -> tuple[int, ...]:
+        if not text:
+            return ()
         if text in self._words:
             return self._words[text]
         body = {"model": self.model, "prompt": text, "add_special_tokens": False}

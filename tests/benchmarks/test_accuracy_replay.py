@@ -14,7 +14,7 @@ from strategies.registry import Registry
 from strategies.self_consistency import SelfConsistency
 from strategies.types import Budget
 
-VOTE = Registry().strategy({"name": "self_consistency", "n": 6, "early_stop": False})
+VOTE = Registry().strategy({"name": "self_consistency", "n": 6, "early_stop": "none"})
 
 
 def sample(answer, tokens=20, right=False, score=0.5, logprob=-0.5):

@@ -176,7 +176,7 @@ async def samples(backend, group):
         if isinstance(event, Closed):
             found[event.candidate.id] = event.candidate.steps[-1].ids
 
-    strategy, root = SelfConsistency(n=8, early_stop=False), Candidate(QUESTION)
+    strategy, root = SelfConsistency(n=8, early_stop="none"), Candidate(QUESTION)
     sampling = strategy.sampling(Sampling(seed=11, max_tokens=24))
     await execute(strategy, root, backend, Meter(Budget()), sampling=sampling, observe=observe, group=group)
     return dict(sorted(found.items()))

@@ -44,7 +44,7 @@ async def test_two_choices_are_two_answers(served, strategy):
 
 
 async def test_a_vote_on_tool_calls_answers_with_one_valid_call(served):
-    strategy = {"name": "self_consistency", "n": 5, "early_stop": False}
+    strategy = {"name": "self_consistency", "n": 5, "early_stop": "none"}
     wishes = {"tools": [TOOL], "tool_choice": "required", "max_tokens": 128, "return_trace": True}
     reply = (await served.chat(QUESTION, reasoning_strategy=strategy, **wishes)).json()
     [choice] = reply["choices"]
@@ -130,3 +130,34 @@ async def test_a_template_that_opens_think_makes_all_that_follows_thinking(think
     assert message["reasoning"].strip() == "It is 42."
     assert message["content"] == shown["choices"][0]["message"]["content"] == content_of(chunks) == "It is 42."
     assert 0 < usage["completion_tokens_details"]["reasoning_tokens"] < usage["completion_tokens"]
+
+
+THOUGHTFUL = [
+    {"name": "budget_forcing", "min_thinking": 48, "max_thinking": 64, "waits": 3, "answer_tokens": 64},
+    {"name": "early_exit", "every": 16, "stable": 2, "answer_tokens": 64},
+]
+
+
+@pytest.mark.parametrize("strategy", THOUGHTFUL, ids=lambda s: s["name"])
+async def test_a_thinking_that_the_template_opened_is_held_in_our_hands(thinking_engine, strategy):
+    wishes = {"reasoning_strategy": strategy, "return_trace": "full", "max_tokens": 160, "temperature": 0}
+    async with serving(Settings(engines=(Engine(url=thinking_engine.url),))) as served:
+        reply = (await served.chat(QUESTION, reasoning_format="fields", **wishes)).json()
+        text = content_of(await served.stream(QUESTION, **wishes))
+        [choice], candidates = reply["ponder"]["choices"], reply["ponder"]["candidates"]
+        chosen = next(candidate for candidate in candidates if candidate["id"] == choice["chosen"])
+        for step in (step for step in chosen["steps"] if step["token_ids"]):
+            asked = {"model": "smollm2-135m", "tokens": step["token_ids"]}
+            told = (await served.client.post("/detokenize", json=asked)).json()["prompt"]
+            assert told.startswith(step["text"])
+    content = reply["choices"][0]["message"]["content"]
+    assert content
+    assert "think>" not in content + reply["choices"][0]["message"]["reasoning"]
+    assert chosen["text"].partition("</think>")[2].lstrip() == content
+    assert (text.count("<think>"), text.count("</think>")) == (1, 1)
+    most = strategy.get("max_thinking", 160 - 64)
+    assert strategy.get("min_thinking", 16) <= choice["facts"]["thinking"] <= most
+    answer = chosen["tokens"] - choice["facts"]["thinking"]
+    assert 0 < answer == reply["ponder"]["tokens"]["answer"]
+    details = reply["usage"]["completion_tokens_details"]
+    assert details["reasoning_tokens"] == reply["usage"]["completion_tokens"] - answer

@@ -14,12 +14,34 @@ QUESTION = "Tom has 13 apples and buys 29 more. He gives 7 away. How many apples
 STRATEGIES = [
     {"name": "single", "prompt": "zero_shot"},
     {"name": "self_consistency", "n": 8},
-    {"name": "self_consistency", "n": 4, "prompt": "supervised", "early_stop": False},
+    {"name": "self_consistency", "n": 4, "prompt": "supervised", "early_stop": "none"},
     {"name": "best_of_n", "n": 4, "verifier": "arithmetic", "selection": "weighted_vote"},
     {"name": "best_of_n", "n": 3, "verifier": "p_true"},
     {"name": "best_of_n", "n": 3, "verifier": "judge"},
     {"name": "beam_search", "beams": 2, "width": 2, "verifier": "arithmetic", "step_tokens": 48},
     {"name": "beam_search", "beams": 2, "width": 2, "verifier": "p_true", "min_score": 0.1},
+    {"name": "beam_search", "beams": 1, "width": 2, "lookahead": 1, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "dvts", "trees": 2, "width": 2, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "rebase", "width": 4, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "particle_filter", "particles": 4, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "mcts", "iterations": 4, "width": 2, "parallel": 2, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "a_star", "width": 2, "parallel": 2, "expansions": 4, "verifier": "arithmetic", "step_tokens": 48},
+    {"name": "self_consistency", "n": 8, "early_stop": "beta", "weights": "logprob"},
+    {"name": "self_consistency", "n": 6, "early_stop": "esc", "window": 3, "weights": "self_certainty"},
+    {"name": "self_consistency", "n": 4, "weights": "verifier", "verifier": "arithmetic"},
+    {"name": "short_m", "n": 4, "m": 2, "min_tokens": 8},
+    {"name": "deepconf", "n": 6, "warmup": 3, "keep": 0.5},
+    {"name": "deepconf", "n": 4, "mode": "offline"},
+    {"name": "coverage", "n": 8},
+    {"name": "coverage", "n": 4, "verifier": "arithmetic"},
+    {"name": "knockout", "n": 4},
+    {"name": "gen_select", "n": 4, "only_when_split": False, "think_tokens": 16},
+    {"name": "budget_forcing", "min_thinking": 32, "max_thinking": 64, "answer_tokens": 64},
+    {"name": "early_exit", "every": 16, "stable": 2, "answer_tokens": 64},
+    {"name": "revise", "rounds": 2},
+    {"name": "parallel_then_revise", "n": 3, "k": 2, "verifier": "arithmetic"},
+    {"name": "rsa", "n": 3, "rounds": 2, "k": 2},
+    {"name": "auto", "n": 6, "verifier": "arithmetic"},
 ]
 
 
@@ -66,13 +88,17 @@ def check_whole(whole, strategy):
     trace, text = whole.ponder, whole.choices[0].message.content
     [choice] = trace["choices"]
     chosen = next(c for c in trace["candidates"] if c["id"] == choice["chosen"])
-    assert text.endswith(chosen["text"].lstrip())
+    assert text.endswith(chosen["text"].rpartition("</think>")[2].lstrip())
     assert whole.usage.completion_tokens == sum(trace["tokens"][name] for name in ("answer", "reasoning", "verifier"))
     assert trace["lost"] == []
     check_think(text, strategy)
     if verifier := strategy.get("verifier"):
         assert trace["plan"]["verifier"]["name"] == verifier
-        assert all(0 <= c["score"] <= 1 for c in trace["candidates"] if c["finish"] != "cut")
+        scores = [c["score"] for c in trace["candidates"] if c["finish"] != "cut"]
+        assert all(0 <= score <= 1 for score in scores if score is not None)
+        assert None not in scores or "lookahead" in strategy
+        assert all(0 <= c["score"] <= 1 for c in trace["candidates"] if c["score"] is not None)
+        assert any(c["score"] is not None for c in trace["candidates"]) or strategy["name"] == "auto"
         assert (trace["tokens"]["verifier"] > 0) == (verifier != "arithmetic")
 
 

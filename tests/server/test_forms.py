@@ -10,7 +10,7 @@ from tests.serving import body, content_of, ponder
 
 pytestmark = pytest.mark.anyio
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
-VOTE = {"name": "self_consistency", "n": 5, "early_stop": False}
+VOTE = {"name": "self_consistency", "n": 5, "early_stop": "none"}
 BEST = {"name": "best_of_n", "n": 3}
 SCHEMA = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}
 JSON = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}
@@ -149,7 +149,7 @@ async def test_a_models_own_thinking_is_kept_apart_from_its_answer(text, fields)
 async def test_votes_look_at_the_answer_only():
     texts = iter(["maybe <answer>9</answer>\n</think>\n\n<answer>5</answer>", "is it <answer>9</answer>"] * 3)
     async with ponder(lambda ask: next(texts)) as served:
-        vote = {"name": "self_consistency", "n": 4, "early_stop": False}
+        vote = {"name": "self_consistency", "n": 4, "early_stop": "none"}
         reply = (await served.chat(reasoning_strategy=vote, return_trace=True, **THINKING)).json()
     assert reply["ponder"]["choices"][0]["votes"] == {"5": 2}
     content = reply["choices"][0]["message"]["content"]

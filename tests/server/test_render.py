@@ -1,5 +1,6 @@
 """Events to pieces: what is told, in which order, whatever order things happen in."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -107,3 +108,23 @@ def test_a_path_that_never_began_does_not_hold_up_the_others():
     nothing = Candidate(Prompt(()), "0.0", (), "cut")
     events = [Started("0", "x", judged=True), Opened("0.0", "0"), Opened("0.1", "0"), Closed(nothing)]
     assert content(rendered([*events, Token("0.1", "next")])).endswith("[0.1] next")
+
+
+def behind_thinking(answer):
+    """A path that thought and closed its thinking, and the pieces of its answer."""
+    thought = Candidate(Prompt((), thinks=True), "0.0", (Step("hm</think>", tokens=2, thought=2),), "step")
+    said = Candidate(thought.prompt, "0.0.0", (*thought.steps, Step("".join(answer), tokens=len(answer))), "stop")
+    events = [Started("0", "x"), Opened("0.0", "0", True), Token("0.0", "hm</think>"), Closed(thought)]
+    events += [Opened("0.0.0", "0.0", False), *(Token("0.0.0", text, answer=True) for text in answer)]
+    return [*events, Closed(said), Answered("0", said, None, Spent())]
+
+
+@pytest.mark.parametrize("format", ["think", "fields", "none"])
+@pytest.mark.parametrize("answer", [["\n", "\n five", " \n"], ["<th", "ink>", " five</thi", "nk> \n"], ["five ", "\n"]])
+def test_an_answer_behind_a_closed_thinking_begins_with_its_first_word_and_has_no_tags(format, answer):
+    pieces = rendered(behind_thinking(answer), format)
+    assert content(pieces).rpartition("</think>\n\n")[2] == "five \n"
+
+
+def test_what_is_held_back_at_the_end_of_an_answer_is_told():
+    assert content(rendered(behind_thinking(["5 <", "/"]), "none")) == "5 </"

@@ -103,7 +103,7 @@ async def test_events_come_in_the_order_that_clients_require():
     "strategy", ["single", SC, {"name": "best_of_n", "n": 3}, {"name": "beam_search", "beams": 2, "width": 2}], ids=str
 )
 async def test_streamed_and_whole_responses_are_equal(strategy):
-    wish = {**strategy, "early_stop": False} if strategy is SC else strategy
+    wish = {**strategy, "early_stop": "none"} if strategy is SC else strategy
     async with ponder() as served:
         events = await streamed(served, reasoning_strategy=wish, temperature=0.0)
         whole = (await post(served, reasoning_strategy=wish, temperature=0.0)).json()

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from strategies import select
 from strategies.answers import answer_of, canonical, final_answer
 from strategies.prompts import TEXTS, instruct, wording
+from strategies.stopping import decided
 from strategies.types import Candidate, Logprob, Prompt, Score, Step, ToolCall
 
 
@@ -108,7 +109,7 @@ def test_the_winning_answer_does_not_depend_on_the_order(found, random):
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=9), st.lists(st.sampled_from("abc"), max_size=9))
 def test_a_decided_vote_is_never_overturned(seen, rest):
     count = {answer: seen.count(answer) for answer in seen}
-    if select.decided(count, unseen=len(rest)):
+    if decided(count, unseen=len(rest)):
         leader = max(count, key=count.__getitem__)
         assert all((seen + rest).count(leader) > (seen + rest).count(other) for other in "abc" if other != leader)
 

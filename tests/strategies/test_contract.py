@@ -2,12 +2,28 @@
 
 import pytest
 
+from strategies.a_star import AStar
 from strategies.answers import answer_of
+from strategies.auto import Auto
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
+from strategies.budget_forcing import BudgetForcing
+from strategies.coverage import Coverage
+from strategies.deepconf import DeepConf
+from strategies.dvts import Dvts
+from strategies.early_exit import EarlyExit
 from strategies.events import Closed
+from strategies.gen_select import GenSelect
+from strategies.knockout import Knockout
+from strategies.mcts import Mcts
+from strategies.parallel_then_revise import ParallelThenRevise
+from strategies.particle_filter import ParticleFilter
+from strategies.rebase import Rebase
 from strategies.registry import Registry
+from strategies.revise import Revise
+from strategies.rsa import Rsa
 from strategies.self_consistency import SelfConsistency
+from strategies.short_m import ShortM
 from strategies.single import Single
 from strategies.testing import FakeBackend, FakeVerifier, chatter, check_strategy, play
 from strategies.types import Budget, Sampling
@@ -17,11 +33,46 @@ pytestmark = pytest.mark.anyio
 STRATEGIES = [
     Single(),
     SelfConsistency(n=5),
-    SelfConsistency(n=20, early_stop=False),
+    SelfConsistency(n=20, early_stop="none"),
     BestOfN(n=4),
     BestOfN(n=4, selection="weighted_vote"),
     BeamSearch(beams=2, width=2, depth=4),
     BeamSearch(beams=2, width=3, depth=6, min_score=0.05, step_tokens=3, selection="weighted_vote"),
+    BeamSearch(beams=2, width=2, depth=4, lookahead=2),
+    Dvts(trees=2, width=2, depth=4),
+    Dvts(trees=2, width=3, depth=6, min_score=0.05, lookahead=1, step_tokens=3, selection="max"),
+    Rebase(width=4, depth=4),
+    Rebase(width=5, depth=6, softness=5.0, step_tokens=3, selection="max"),
+    ParticleFilter(particles=4, depth=4, ess=1.0),
+    ParticleFilter(particles=5, depth=6, softness=0.2, resampling="multinomial", step_tokens=3, selection="max"),
+    Mcts(iterations=5, width=2, parallel=2, depth=4),
+    Mcts(iterations=9, width=3, parallel=4, depth=3, exploration=0.2, min_score=0.05, step_tokens=3),
+    AStar(width=2, depth=4),
+    AStar(width=3, depth=6, parallel=2, foresight=0.3, expansions=4, step_tokens=3),
+    SelfConsistency(n=10, early_stop="beta", weights="verifier"),
+    SelfConsistency(n=10, early_stop="esc", window=3, weights="self_certainty"),
+    ShortM(n=5, m=2, min_tokens=3),
+    ShortM(n=6, m=1),
+    DeepConf(n=9, warmup=3, keep=0.4),
+    DeepConf(n=6, mode="offline", window=2),
+    Coverage(n=20),
+    Coverage(n=6, verifier="arithmetic"),
+    Knockout(n=5),
+    Knockout(n=4, comparisons=2),
+    GenSelect(n=5, window=2),
+    GenSelect(n=4, think_tokens=5, only_when_split=False),
+    BudgetForcing(),
+    BudgetForcing(min_thinking=9, max_thinking=12, waits=3, answer_tokens=64),
+    EarlyExit(),
+    EarlyExit(every=2, stable=2),
+    Revise(),
+    Revise(rounds=4),
+    ParallelThenRevise(n=3),
+    ParallelThenRevise(n=4, k=3, rounds=2, selection="max"),
+    Rsa(n=3, k=2),
+    Rsa(n=4, rounds=2, k=9),
+    Auto(n=11),
+    Auto(n=12, probe=3, verifier="judge"),
 ]
 
 

@@ -43,7 +43,7 @@ async def test_a_lost_sample_makes_n_smaller():
 
 async def test_a_lost_group_is_lost_whole_and_only_it():
     reply = failing(answering("\\boxed{42}"), lambda call, seed: seed == seed_of(0, "0"))
-    played = await play(SelfConsistency(n=8, early_stop=False), FakeBackend(reply))
+    played = await play(SelfConsistency(n=8, early_stop="none"), FakeBackend(reply))
     assert [event.id for event in played.events if isinstance(event, Lost)] == ["0.0", "0.1", "0.2", "0.3"]
 
 
@@ -99,13 +99,13 @@ async def test_the_prompt_is_rendered_once():
 
 async def test_a_watched_sample_runs_alone_and_live_and_the_rest_in_two_groups():
     backend = FakeBackend(answering("\\boxed{1}"))
-    await play(SelfConsistency(n=16, early_stop=False), backend, watched=True)
+    await play(SelfConsistency(n=16, early_stop="none"), backend, watched=True)
     assert sorted((call.n, call.live) for call in backend.calls) == [(1, True), (7, False), (8, False)]
 
 
 async def test_siblings_get_consecutive_seeds():
     backend = FakeBackend(answering("\\boxed{1}"))
-    await play(SelfConsistency(n=12, early_stop=False), backend, sampling=Sampling(seed=5))
+    await play(SelfConsistency(n=12, early_stop="none"), backend, sampling=Sampling(seed=5))
     seeds = sorted(call.sampling.seed + at for call in backend.calls for at in range(call.n))
     assert seeds == list(range(seed_of(5, "0"), seed_of(5, "0") + 12))
 
@@ -115,7 +115,7 @@ async def test_a_scarce_budget_is_shared_and_what_short_samples_leave_goes_to_th
     backend = FakeBackend(
         lambda call, seed: "x " * (5 if seed < first + 4 and not call.steps else 60) + "\\boxed{1}", interval=8
     )
-    played = await play(SelfConsistency(n=8, early_stop=False), backend, budget=Budget(tokens=256))
+    played = await play(SelfConsistency(n=8, early_stop="none"), backend, budget=Budget(tokens=256))
     closed = [event.candidate for event in played.events if isinstance(event, Closed)]
     assert sorted(c.tokens for c in closed) == [6, 6, 6, 6, 58, 58, 58, 58]
     assert {c.finish for c in closed} == {"stop", "cut"}

@@ -241,3 +241,45 @@ async def test_execute_ends_with_one_answer_though_nothing_grew():
     )
     assert answer.finish == "cut"
     assert isinstance(events[-1], Answered)
+
+
+async def test_a_wave_leaves_what_it_does_not_want_to_another_that_begins_while_it_grows():
+    async def explore(root, run):
+        async with run.race(root, step_tokens=64) as growing:
+            [probe] = await run.extend(root, step_tokens=20)
+            assert probe.tokens == 20
+            [chunk] = [child async for child in growing]
+            assert chunk.tokens == 64
+
+    backend = FakeBackend(lambda call, seed: "hm " * 99)
+    await play(playing(explore), backend)
+    assert sorted(call.max_tokens for call in backend.calls) == [20, 64], "an allowance was too small at first"
+
+
+async def test_a_run_tells_how_much_room_a_path_has():
+    async def explore(root, run):
+        path = await run.rendered(root)
+        told.append(run.room(path))
+        [child] = await run.extend(path.saying("<think>\n"))
+        told.append(run.room(child))
+
+    for sampling, budget, room in (
+        (Sampling(), Budget(), 4096),
+        (Sampling(max_tokens=90), Budget(), 90),
+        (Sampling(max_tokens=90), Budget(tokens=50), 50),
+    ):
+        told = []
+        await play(playing(explore), FakeBackend(saying("a b c")), sampling=sampling, budget=budget)
+        said = len("<think>\n") if room == 4096 else 0
+        assert told == [room, room - 3 - said]
+
+
+async def test_a_run_tells_when_it_is_time_for_the_answer():
+    async def explore(root, run):
+        told.append((run.late, run.last))
+        await run.extend(root)
+        told.append((run.late, run.last))
+
+    told = []
+    await play(playing(explore), FakeBackend(saying("a"), pause=0.04), budget=Budget(samples=2, seconds=0.05))
+    assert told == [(False, False), (True, True)]
