@@ -93,12 +93,17 @@ TASKS: dict[str, Task] = {
     for task in (
         Task("sums", "sums"),
         Task("chain_sum", "chain_sum", {"min_terms": 2, "max_terms": 3, "min_digits": 1, "max_digits": 2}),
-        Task("long_sum", "chain_sum", {"min_terms": 4, "max_terms": 5, "min_digits": 3, "max_digits": 3}),
+        Task("long_sum", "chain_sum", {"min_terms": 5, "max_terms": 6, "min_digits": 2, "max_digits": 3}),
         Task(
             "countdown",
             "countdown",
             {"min_numbers": 3, "max_numbers": 3, "max_value": 20, "min_target": 10, "max_target": 50},
             expression=True,
+        ),
+        Task(
+            "basic_arithmetic",
+            "basic_arithmetic",
+            {"min_terms": 3, "max_terms": 4, "min_digits": 1, "max_digits": 2},
         ),
         Task("gsm_symbolic", "gsm_symbolic"),
         Task("leg_counting", "leg_counting", {"min_animals": 2, "max_animals": 4}),

@@ -1,9 +1,7 @@
 """What the models are told: the product's prompts, and two of the benchmark's own.
 
 `direct` wants the answer at once. `worked` shows worked examples as earlier turns of the conversation and says nothing
-else; `few_shot` shows the same ones with the product's words; `rewritten` shows sums whose every step says the whole
-sum again, so that a false step and a lost term alike make a false equation. All are made up here and belong to no
-split.
+else; `few_shot` shows the same ones with the product's words. They are made up here and belong to no split.
 """
 
 from strategies.prompts import Example, Wording, instruct, wording
@@ -27,20 +25,15 @@ SUMS: Turns = (
         "291 + 158 = 449\n\n449 + 71 = 520\n\n<answer>520</answer>",
     ),
 )
-REWRITTEN: Turns = (
+MIXED: Turns = (
+    ("Calculate -3 + 7 * 6.", "-3 + 7 * 6 = -3 + 42 = 39\n\n<answer>39</answer>"),
     (
-        "State the final answer to the following arithmetic problem: 514 + 225 - 318 =",
-        "514 + 225 - 318 = 739 - 318\n\n739 - 318 = 421\n\n<answer>421</answer>",
+        "Calculate ( 52 - 12 ) / 8 + 9.",
+        "( 52 - 12 ) / 8 + 9 = 40 / 8 + 9 = 5 + 9 = 14\n\n<answer>14</answer>",
     ),
     (
-        "State the final answer to the following arithmetic problem: 340 - 415 - 162 + 730 =",
-        "340 - 415 - 162 + 730 = -75 - 162 + 730\n\n-75 - 162 + 730 = -237 + 730\n\n-237 + 730 = 493\n\n"
-        "<answer>493</answer>",
-    ),
-    (
-        "State the final answer to the following arithmetic problem: 512 + 287 - 263 - 845 + 158 =",
-        "512 + 287 - 263 - 845 + 158 = 799 - 263 - 845 + 158\n\n799 - 263 - 845 + 158 = 536 - 845 + 158\n\n"
-        "536 - 845 + 158 = -309 + 158\n\n-309 + 158 = -151\n\n<answer>-151</answer>",
+        "Calculate 5 - ( -4 * 11 + 20 ).",
+        "5 - ( -4 * 11 + 20 ) = 5 - ( -44 + 20 ) = 5 - -24 = 29\n\n<answer>29</answer>",
     ),
 )
 COUNTDOWN: Turns = (
@@ -98,13 +91,13 @@ PRODUCTS: Turns = (
 )
 WORKED: dict[str, Turns] = {
     "sums": SUMS,
+    "basic_arithmetic": MIXED,
     "chain_sum": SUMS,
     "countdown": COUNTDOWN,
     "gsm_symbolic": WORDS,
     "leg_counting": LEGS,
     "products": PRODUCTS,
     "simple_equations": EQUATIONS,
-    "rewritten": REWRITTEN,
 }
 """Worked examples by generator."""
 
@@ -117,8 +110,6 @@ def conversation(dataset: str, question: str, name: str) -> tuple[Message, ...]:
             return ({"role": "user", "content": f"{question}\n\n{DIRECT}"},)
         case "worked":
             return instruct([asked], Wording(name="none", examples=examples(dataset)))
-        case "rewritten":
-            return instruct([asked], Wording(name="none", examples=examples("rewritten")))
         case "few_shot":
             return instruct([asked], Wording(name="few_shot", examples=examples(dataset)))
     return instruct([asked], wording(name))
