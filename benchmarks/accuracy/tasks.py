@@ -103,7 +103,7 @@ TASKS: dict[str, Task] = {
         Task(
             "basic_arithmetic",
             "basic_arithmetic",
-            {"min_terms": 3, "max_terms": 4, "min_digits": 1, "max_digits": 2},
+            {"min_terms": 2, "max_terms": 3, "min_digits": 1, "max_digits": 2},
         ),
         Task("gsm_symbolic", "gsm_symbolic"),
         Task("leg_counting", "leg_counting", {"min_animals": 2, "max_animals": 4}),
