@@ -1,5 +1,6 @@
 """What happened during a request, as callers may see it: the `ponder` object of a reply, and its live events."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -194,6 +195,9 @@ class Recorder:
 
     def _choice(self, event: Answered) -> ChoiceTrace:
         grown = [c for c in self.candidates.values() if c.id.startswith(f"{event.id}.")]
+        facts = self.facts.get(event.id, {})
+        equal = facts.get("equal", {})
+        grown = [replace(c, votes_for=equal.get(answer_of(c))) for c in grown]
         found = select.leaves([c for c in grown if c.id not in self.pruned] or grown)
         votes = {answer: int(count) for answer, count in select.tally(found).items()}
         return ChoiceTrace(
@@ -202,7 +206,7 @@ class Recorder:
             answer=answer_of(event.candidate),
             agreement=select.agreement(found, event.candidate),
             votes=votes,
-            facts=self.facts.get(event.id, {}),
+            facts=facts,
         )
 
     def _candidate(self, candidate: Candidate) -> CandidateTrace:

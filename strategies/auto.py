@@ -6,14 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from strategies import select
+from strategies import select, stopping
 from strategies.base import Judged
 from strategies.beam_search import BeamSearch
 from strategies.run import Run
 from strategies.types import Candidate
-
-ROUND = 4
-"""Samples drawn at once while a vote is open."""
 
 
 class Auto(Judged):
@@ -54,10 +51,10 @@ class Auto(Judged):
         return "stop" if agreement == 1 else "search" if searchable and agreement < 0.5 else "vote"
 
     async def widen(self, root: Candidate, run: Run, left: int) -> None:
-        """Let more samples vote, a round at a time, until the leader cannot be overtaken."""
-        while left > 0 and not select.decided(select.tally(run.found), left):
-            arrived = await run.extend(root, n=min(ROUND, left), logprobs=0)
-            left -= min(ROUND, left)
+        """Let more samples vote, a round at a time, until the leader is likely enough, or cannot be overtaken."""
+        while left > 0 and not (stopping.likely(votes := select.tally(run.found)) or stopping.decided(votes, left)):
+            arrived = await run.extend(root, n=min(stopping.ROUND, left), logprobs=0)
+            left -= min(stopping.ROUND, left)
             run.note(select.counted(run.found), *arrived)
 
     def select(self, found: Sequence[Candidate]) -> Candidate:

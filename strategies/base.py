@@ -113,6 +113,7 @@ async def execute(
             if not run.found:
                 raise
             run.note(f"the search ended early: {error}")
+    await run.equate()
     found = run.found or (replace(root, finish="cut"),)
     chosen = run.answered or strategy.select(found)
     observe(Answered(root.id, chosen, meter.cut, meter.spent))

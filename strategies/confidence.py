@@ -37,7 +37,12 @@ def self_certainty(candidate: Candidate) -> float | None:
 
     The paper's goes over the whole vocabulary, which engines do not tell; up to constants they measure the same.
     """
-    known = [confidence for token in candidate.logprobs if (confidence := token_confidence(token)) is not None]
+    return certainty(candidate.logprobs)
+
+
+def certainty(tokens: Sequence[Logprob], k: int = TOP) -> float | None:
+    """The mean confidence of tokens."""
+    known = [confidence for token in tokens if (confidence := token_confidence(token, k)) is not None]
     return sum(known) / len(known) if known else None
 
 

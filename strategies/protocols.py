@@ -98,9 +98,16 @@ class Ask:
 
 
 class Verifier(Protocol):
-    """Something that tells good candidates from bad ones. `logprobs`: alternatives a token that it needs to see."""
+    """Something that tells good candidates from bad ones.
+
+    `logprobs`: alternatives a token that it needs to see. `compares`: it judges candidates by those that it gets
+    together, so it should get them all.
+    """
 
     logprobs: ClassVar[int | None]
+
+    @property
+    def compares(self) -> bool: ...
 
     async def score(self, candidates: Sequence[Candidate], ask: Ask) -> Sequence[Score | None]:
         """One score each, in order; None for one that could not be judged."""

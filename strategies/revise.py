@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from strategies import select
+from strategies import select, stopping
 from strategies.answers import spoken
 from strategies.base import Strategy
 from strategies.prompts import again
@@ -33,7 +33,7 @@ class Revise(Strategy):
     async def explore(self, root: Candidate, run: Run) -> None:
         chain = await run.extend(root, logprobs=0)
         for left in range(self.rounds, 0, -1):
-            if not chain or chain[-1].finish == "cut" or select.decided(select.tally(chain), left):
+            if not chain or chain[-1].finish == "cut" or stopping.decided(select.tally(chain), left):
                 break
             chain += await run.extend(revision(chain[-1]), logprobs=0)
         run.note(f"{len(chain)} attempts; {select.counted(chain)}", attempts=len(chain))

@@ -1,14 +1,15 @@
 """What a strategy may do: grow candidates, judge them, drop them, answer."""
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import anyio
 
-from strategies.answers import spoken
+from strategies import equality, select
+from strategies.answers import answer_of, spoken
 from strategies.events import Token
 from strategies.found import Found
 from strategies.growth import Growth, seed_of
@@ -31,6 +32,8 @@ from strategies.types import Candidate, Sampling
 
 GROUP = 8
 """Sequences that share one upstream request at most: a group can only be aborted, and lost, whole."""
+EQUATING = 4.0
+"""Seconds that comparing formulas may take, all of a run together."""
 ROOM = 4096
 """Tokens that a path may take where neither the caller nor the engine sets a limit."""
 
@@ -102,9 +105,15 @@ class Run:
         broods = [self._bear(parent, count, sampling) for parent, count in zip(rendered, counts, strict=True)]
         if not any(broods) and self._meter.spent_up:
             self._scope.cancel()
-        race = Race(self._backend, self._found, self._judged if judge else None, until)
+        together_later = judge and self.verifier is not None and self.verifier.compares
+        each = self._judged if judge and not together_later else None
+        race = Race(self._backend, self._found, each, until)
         async with race.running(list(self._groups(broods, group or self._group))) as arriving:
-            yield arriving
+            if not together_later:
+                yield arriving
+                return
+            async with aclosing(self._judged_together(arriving)) as judged:
+                yield judged
 
     async def answer(self, parent: Candidate, **sampling: Any) -> None:
         """Grow `parent` once as the answer itself: its tokens reach the caller as they come."""
@@ -162,9 +171,30 @@ class Run:
         """This one answers, whatever `select` would say."""
         self._answer = candidate.id
 
+    async def equate(self) -> None:
+        """Let candidates vote for one answer where theirs are equal as mathematics, though they look different.
+
+        Formulas only, and only what can be compared within `EQUATING` seconds, and before the deadline.
+        """
+        votes = select.tally([c for c in self.found if c.prompt.form == "text" and not c.calls])
+        if sum(map(equality.formula, votes)) < 2:
+            return
+        same: dict[str, str] = {}
+        with anyio.CancelScope(deadline=min(self._meter.deadline, anyio.current_time() + EQUATING)):
+            same = await equality.classes(list(votes), self.ask.compute)
+        if moved := {answer: one for answer, one in same.items() if answer != one}:
+            told = ", ".join(f"{answer} = {one}" for answer, one in moved.items())
+            self._found.vote_as({c.id: moved[a] for c in self.found if (a := answer_of(c)) in moved})
+            self.note(f"equal answers: {told}", equal=moved)
+
     def note(self, text: str, *candidates: Candidate, **facts: Any) -> None:
         """Say something in the trace, perhaps about some candidates, perhaps with figures."""
         self._found.note(text, candidates, facts)
+
+    async def _judged_together(self, arriving: AsyncIterator[Candidate]) -> AsyncGenerator[Candidate]:
+        wave = sorted([child async for child in arriving], key=self._found.place)
+        for child in await self.score(wave):
+            yield child
 
     async def _judged(self, candidate: Candidate) -> Candidate:
         [judged] = await self.score([candidate])

@@ -97,6 +97,7 @@ class FakeVerifier:
     """Scores by `judge`; asks the model as well, one token a candidate, where `asks` is set."""
 
     logprobs: ClassVar[int | None] = None
+    compares: ClassVar[bool] = False
     judge: Callable[[Candidate], float]
     asks: bool = False
 

@@ -24,7 +24,7 @@ def ended(path: Candidate) -> bool:
 
 def reopened(path: Candidate, words: str) -> Candidate:
     """The path with its thinking not ended after all: without what ended it, and going on with `words`."""
-    said = path.steps[-1].text.partition(CLOSE)[0].rstrip()
+    said = path.steps[-1].text.partition(CLOSE)[0].rstrip() if path.steps else ""
     return unended(path, said).saying(words)
 
 
@@ -41,6 +41,8 @@ def unended(path: Candidate, said: str | None = None) -> Candidate:
     It loses its token ids, for those that ended it, or that came without their text as it was cut off, are among them;
     an engine tokenises it anew.
     """
+    if not path.steps:  # it ended before it said anything
+        return path
     *before, last = path.steps
     text = last.text if said is None else said
     return replace(path, steps=(*before, replace(last, text=text, ids=(), logprobs=(), thought=last.tokens)))

@@ -15,6 +15,7 @@ from server.fields import FIELDS, markdown, of_kind
 from server.resolve import resolve
 from server.schema import ChatRequest
 from server.settings import Settings
+from strategies.prompts import TEXTS
 from strategies.registry import Registry
 
 ROOT = Path(__file__).parent.parent
@@ -33,6 +34,12 @@ def test_the_readme_lists_every_strategy_with_its_settings_and_no_other():
         [row] = re.findall(rf"^\| `{name}` \|.*\|(.*)\|$", text, re.MULTILINE)
         own = set(kind.model_fields) - {"name", "prompt", "temperature", "top_p"}
         assert set(re.findall(r"`(\w+)`", row)) == own
+
+
+def test_the_page_on_strategies_tells_of_each_in_order_and_of_every_prompt():
+    page = (ROOT / "docs/strategies.md").read_text()
+    assert re.findall(r"^### `(\w+)`$", page, re.MULTILINE) == list(Registry().strategies)
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(TEXTS)
 
 
 def test_the_readme_names_every_verifier():

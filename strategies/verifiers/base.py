@@ -23,6 +23,11 @@ class Settings(BaseModel):
     guarded: ClassVar[bool] = False
     name: str
 
+    @property
+    def compares(self) -> bool:
+        """Whether it judges candidates by those that it gets together."""
+        return False
+
 
 def question(candidate: Candidate) -> str:
     """The text of the last user message that the candidate answers."""

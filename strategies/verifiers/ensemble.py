@@ -47,6 +47,10 @@ class Ensemble(Settings):
         """The most alternatives that a member needs to see."""
         return max((one.logprobs for one in self.members if one.logprobs is not None), default=None)
 
+    @property
+    def compares(self) -> bool:
+        return any(one.compares for one in self.members)
+
     async def score(self, candidates: Sequence[Candidate], ask: Ask) -> list[Score | None]:
         """One score each; None where no member can judge. Raises BackendError where every member's engine fails."""
         errors: list[BackendError] = []

@@ -34,6 +34,10 @@ class Judge(Settings):
         2, ge=1, description="of mode pairwise: each response meets so many others on either side of it in a ring"
     )
 
+    @property
+    def compares(self) -> bool:
+        return self.mode == "pairwise"
+
     async def score(self, candidates: Sequence[Candidate], ask: Ask) -> list[Score | None]:
         """One score each; None where a call fails, or there is nobody to compare with. Raises BackendError."""
         if self.mode == "pairwise":

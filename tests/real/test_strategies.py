@@ -41,7 +41,7 @@ STRATEGIES = [
     {"name": "revise", "rounds": 2},
     {"name": "parallel_then_revise", "n": 3, "k": 2, "verifier": "arithmetic"},
     {"name": "rsa", "n": 3, "rounds": 2, "k": 2},
-    {"name": "auto", "n": 6, "verifier": "arithmetic"},
+    {"name": "auto", "n": 5, "verifier": "arithmetic"},
 ]
 
 

@@ -108,3 +108,14 @@ async def test_without_a_checker_none_is_used_and_with_one_pass_at_k_is_told():
     assert told["plan"]["verifier"] == {"name": "arithmetic"}
     assert set(told["choices"][0]["facts"]["pass_at_k"]) == {"1", "2", "4"}
     assert paths == {None}, "no model was asked"
+
+
+async def test_equal_formulas_are_one_vote_in_reply_and_trace():
+    said = ["\\boxed{2(x+1)}", "\\boxed{3x}", "\\boxed{2x+2}"]
+    async with ponder(lambda ask: said[ask.index % 3]) as served:
+        strategy = {"name": "self_consistency", "n": 3, "early_stop": "none"}
+        trace = (await served.chat(reasoning_strategy=strategy, return_trace=True)).json()["ponder"]
+    [choice] = trace["choices"]
+    assert sorted(choice["votes"].values()) == [1, 2]
+    assert choice["agreement"] == pytest.approx(2 / 3)
+    assert choice["answer"] in choice["votes"]

@@ -74,6 +74,7 @@ async def test_an_error_in_a_verifier_arrives_as_itself():
 async def test_a_verifier_whose_engine_fails_leaves_the_samples_unjudged_and_says_so():
     class Down:
         logprobs = None
+        compares = False
 
         async def score(self, candidates, ask):
             raise BackendError("no reward model")

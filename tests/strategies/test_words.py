@@ -5,9 +5,12 @@ import pytest
 
 from strategies.answers import answer_of
 from strategies.base import Judged, Strategy, execute
+from strategies.best_of_n import BestOfN
 from strategies.events import Answered, Closed, Note, Opened, Pruned, Scored, Token
 from strategies.meter import Meter
-from strategies.protocols import BackendError
+from strategies.protocols import BackendError, Expired
+from strategies.registry import Registry
+from strategies.self_consistency import SelfConsistency
 from strategies.testing import ROOT, FakeBackend, FakeVerifier, play
 from strategies.types import Budget, Candidate, Prompt, Sampling, Step
 
@@ -283,3 +286,56 @@ async def test_a_run_tells_when_it_is_time_for_the_answer():
     told = []
     await play(playing(explore), FakeBackend(saying("a"), pause=0.04), budget=Budget(samples=2, seconds=0.05))
     assert told == [(False, False), (True, True)]
+
+
+async def test_a_verifier_that_compares_gets_all_of_a_race_at_once():
+    class Compares(FakeVerifier):
+        compares = True
+
+        async def score(self, candidates, ask):
+            waves.append([candidate.id for candidate in candidates])
+            return await super().score(candidates, ask)
+
+    waves = []
+    verifier = Compares(lambda c: int(c.id[-1]))
+    played = await play(BestOfN(n=4), FakeBackend(saying("a"), jitter=1), verifier=verifier, group=1)
+    assert waves.pop() == ["0.0", "0.1", "0.2", "0.3"]
+    assert played.answer.id == "0.3"
+
+
+@pytest.mark.parametrize("pairwise", ["judge", "ensemble"])
+async def test_comparing_judges_work_under_best_of_n(pairwise):
+    judge = {"name": "judge", "mode": "pairwise"}
+    verifier = Registry().verifier(judge if pairwise == "judge" else {"name": "ensemble", "members": [judge]})
+    backend = FakeBackend(lambda call, seed: "A" if call.max_tokens == 4 else "x \\boxed{1}")
+    played = await play(BestOfN(n=3), backend, verifier=verifier)
+    assert len(of_kind(played, Scored)) == 3
+
+
+async def test_equal_formulas_are_one_vote():
+    said = ["\\boxed{2(x+1)}", "\\boxed{3x}", "\\boxed{2x+2}", "\\boxed{3x}", "\\boxed{2+2x}"]
+    played = await play(SelfConsistency(n=5), FakeBackend(lambda call, seed: said[seed]), group=1)
+    assert answer_of(played.answer) == "2(x+1)"
+    told = [note.facts["equal"] for note in of_kind(played, Note) if "equal" in note.facts]
+    assert told == [{"2x+2": "2(x+1)", "2+2x": "2(x+1)"}]
+
+
+async def test_numbers_and_words_are_never_compared_as_formulas():
+    async def compute(function, *args):
+        raise AssertionError("nothing is to be computed")
+
+    said = ["\\boxed{5}", "\\boxed{6}", "\\boxed{five apples}", "\\boxed{x+1}"]
+    backend = FakeBackend(lambda call, seed: said[seed])
+    await execute(SelfConsistency(n=4), ROOT, backend, Meter(Budget()), sampling=Sampling(seed=0), compute=compute)
+
+
+async def test_formulas_that_cannot_be_compared_in_time_stand_alone():
+    async def compute(function, *args):
+        raise Expired
+
+    said = ["\\boxed{2(x+1)}", "\\boxed{2x+2}"]
+    backend = FakeBackend(lambda call, seed: said[seed])
+    answer = await execute(
+        SelfConsistency(n=2), ROOT, backend, Meter(Budget()), sampling=Sampling(seed=0), compute=compute
+    )
+    assert answer_of(answer) in ("2(x+1)", "2x+2")
