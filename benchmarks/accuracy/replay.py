@@ -124,6 +124,7 @@ class Stored:
     """A verifier that asks no model, by the scores that the pool holds."""
 
     logprobs: ClassVar[int | None] = None
+    compares: ClassVar[bool] = False
     drawn: Drawn
     name: str
 

@@ -1,9 +1,11 @@
 """What the models are told: the product's prompts, and two of the benchmark's own.
 
 `direct` wants the answer at once. `worked` shows worked examples as earlier turns of the conversation and says nothing
-else; `few_shot` shows the same ones with the product's words. They are made up here and belong to no split.
+else; `few_shot` shows the same ones with the product's words, `brief` only their answers. They are made up here and
+belong to no split.
 """
 
+from strategies.answers import final_answer
 from strategies.prompts import Example, Wording, instruct, wording
 from strategies.types import Message
 
@@ -110,6 +112,9 @@ def conversation(dataset: str, question: str, name: str) -> tuple[Message, ...]:
             return ({"role": "user", "content": f"{question}\n\n{DIRECT}"},)
         case "worked":
             return instruct([asked], Wording(name="none", examples=examples(dataset)))
+        case "brief":
+            bare = [Example(question=e.question, answer=final_answer(e.answer) or "") for e in examples(dataset)]
+            return instruct([asked], Wording(name="none", examples=bare))
         case "few_shot":
             return instruct([asked], Wording(name="few_shot", examples=examples(dataset)))
     return instruct([asked], wording(name))
