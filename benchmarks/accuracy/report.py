@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from benchmarks.accuracy.plots import stops
+
 Results = Mapping[str, Any]
 
 INTRO = """# What pays: accuracy against generated tokens
@@ -86,7 +88,9 @@ def task(results: Results, name: str) -> str:
     told = f"`{about['dataset']}` ({config}). The best constant answer gets {100 * about['constant']:.0f}%.\n"
     pools = [pool for pool in results["pools"] if pool["task"] == name]
     points = [point for point in results["points"] if point["task"] == name]
-    figure = f"![{name}](accuracy/accuracy-{name}.svg)\n" if points else ""
+    figure = f"![{name}](accuracy/accuracy-{name}.svg)\n" if len(points) > 1 else ""
+    if any(stops(point) for point in points):
+        figure += f"\n![{name}, votes that stop early](accuracy/savings-{name}.svg)\n"
     return "\n".join([f"## {name}\n", told, figure, samples(pools), strategies(points)])
 
 
