@@ -1,11 +1,11 @@
 """Drawing a pool from a running engine: resumable, a progress bar, each problem saved as soon as it is there."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import anyio
@@ -21,9 +21,11 @@ from server.backends.http import Upstream
 from server.backends.vllm import Vllm
 from strategies.answers import answer_of
 from strategies.growth import Growth
-from strategies.protocols import Ask, Backend, Verifier
+from strategies.protocols import Ask, Backend, BackendError, Verifier
 from strategies.types import Call, Candidate, Prompt, Sampling
 from strategies.verifiers.arithmetic import Arithmetic
+
+T = TypeVar("T")
 
 WINDOW = 16
 """Tokens of the stretch whose mean log-probability is a sample's `lowest`."""
@@ -83,7 +85,7 @@ async def draw(wanted: Wanted, url: str, folder: Path, *, flying: int, machine: 
 
             async def one(problem: Problem) -> None:
                 async with limiter:
-                    drawn = await sampled(backend, task, problem, wanted)
+                    drawn = await patiently(lambda: sampled(backend, task, problem, wanted))
                 pool.write(path, drawn)
                 bar.update(row, advance=1, tokens=bar.tasks[row].fields["tokens"] + tokens_of(drawn))
 
@@ -92,6 +94,16 @@ async def draw(wanted: Wanted, url: str, folder: Path, *, flying: int, machine: 
     if left:
         pool.compact(path)
     return path
+
+
+async def patiently(act: Callable[[], Awaitable[T]]) -> T:
+    """Try again, twice, where a busy engine drops a connection. Raises the last BackendError."""
+    for pause in (2, 10):
+        try:
+            return await act()
+        except BackendError:
+            await anyio.sleep(pause)
+    return await act()
 
 
 def begun(path: Path, header: dict[str, Any]) -> set[int]:

@@ -10,7 +10,7 @@ import anyio
 
 from benchmarks.accuracy import pool
 from benchmarks.accuracy.countdown import Countdown
-from benchmarks.accuracy.draw import engine, progress, version
+from benchmarks.accuracy.draw import engine, patiently, progress, version
 from benchmarks.accuracy.freeze import Live
 from benchmarks.accuracy.tasks import TASKS, Problem, Split, Task, digest
 from benchmarks.accuracy.wordings import conversation
@@ -67,7 +67,7 @@ async def run(live: Live, split: Split, url: str, folder: Path, about: Mapping[s
 
             async def one(problem: Problem) -> None:
                 async with limiter:
-                    lived = await solve(live, task, problem, backend)
+                    lived = await patiently(lambda: solve(live, task, problem, backend))
                 pool.append(path, asdict(lived))
                 bar.update(row, advance=1, tokens=bar.tasks[row].fields["tokens"] + lived.tokens)
 
