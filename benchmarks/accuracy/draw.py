@@ -22,6 +22,7 @@ from server.backends.vllm import Vllm
 from strategies.answers import answer_of
 from strategies.growth import Growth
 from strategies.protocols import Ask, Backend, BackendError, Verifier
+from strategies.tasks import together
 from strategies.types import Call, Candidate, Prompt, Sampling
 from strategies.verifiers.arithmetic import Arithmetic
 
@@ -138,16 +139,13 @@ async def sampled(backend: Backend, task: Task, problem: Problem, wanted: Wanted
     prompt = await backend.render(Prompt(conversation(task.dataset, problem.question, wanted.wording)))
     sampling = Sampling(wanted.max_tokens, wanted.temperature, logprobs=0)
     groups = [min(GROUP, wanted.samples - first) for first in range(0, wanted.samples, GROUP)]
-    parts: list[list[Candidate]] = [[] for _ in groups]
 
-    async def part(at: int) -> None:
+    async def part(at: int) -> list[Candidate]:
         seed = wanted.seed + 100_000 * problem.index + GROUP * at
         call = Call(prompt, wanted.max_tokens, n=groups[at], sampling=replace(sampling, seed=seed))
-        parts[at] = await replies(backend, call)
+        return await replies(backend, call)
 
-    async with anyio.create_task_group() as tasks:
-        for at in range(len(groups)):
-            tasks.start_soon(part, at)
+    parts = await together(part, range(len(groups)))
     ask = Ask(backend)
     samples = [await judged(task, problem, reply, ask) for group in parts for reply in group]
     seconds = round(time.monotonic() - began, 2)
