@@ -19,12 +19,15 @@ Points = dict[tuple[str, str], Point]
 
 
 def compute(data: Path, split: str, frozen: Path, resamples: int) -> dict[str, Any]:
-    """Read all pools and live runs of a split, replay the frozen curves, test the frozen claims."""
+    """Read all pools and live runs of a split, replay the frozen curves, test the frozen claims.
+
+    What is not complete is left out: the problems that are drawn first are those with short answers.
+    """
     wanted, strategies_hash = load("strategies", frozen)
     chosen, pools_hash = load("pools", frozen)
     roles = {chosen[role]: role for role in ("small", "large", "smallest") if role in chosen}
     pools = [pool.read(path) for path in sorted(data.glob("*.jsonl.gz")) if f"-{split}-" in path.name]
-    pools = [each for each in pools if each.problems]
+    pools = [each for each in pools if len(each.problems) == each.about["count"]]
     sampled = [each for each in pools if each.about["temperature"] > 0]
     points: Points = {}
     for each in pools:
@@ -82,7 +85,7 @@ def pool_lines(paths: Iterable[Path]) -> Iterable[tuple[dict[str, Any], list[dic
     """Each live file's first line, and its problems in order."""
     for path in paths:
         about, *lines = pool.lines(path)
-        if lines:
+        if len(lines) == about["count"]:
             yield about, sorted(lines, key=lambda line: int(line["index"]))
 
 
