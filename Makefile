@@ -35,6 +35,7 @@ lock:
 	$(PYTHON) deploy/install.py dev
 	$(COMPILE) $(LOCK) pyproject.toml deploy/lock/build.in --output-file deploy/lock/gateway.txt
 	$(COMPILE) $(LOCK) pyproject.toml deploy/lock/build.in --group dev --constraint deploy/lock/gateway.txt --output-file deploy/lock/dev.txt
+	$(COMPILE) $(LOCK) pyproject.toml deploy/lock/build.in --group dev --group bench --constraint deploy/lock/dev.txt --output-file deploy/lock/bench.txt
 	$(COMPILE) $(LOCK) deploy/lock/engine-cpu.in --excludes deploy/lock/not-needed-cpu.in --output-file deploy/lock/engine-cpu.txt
 	$(COMPILE) $(LOCK) deploy/lock/engine-cuda.in --output-file deploy/lock/engine-cuda.txt
 	$(COMPILE) $(LOCK) deploy/lock/clients.in --overrides deploy/lock/clients-overrides.in --output-file deploy/lock/clients.txt

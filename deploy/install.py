@@ -4,6 +4,7 @@
     gateway   .venv with the server's locked dependencies        engine    vLLM in an environment of its own, cached
     dev       the same, and the tools for tests and linting      model     the embedded default model, cached
     clients   other people's clients for tests/clients, cached
+    bench     .venv as for dev, and what benchmarks/accuracy needs: its tasks, its figures
 
 A part is made under a temporary name and renamed when it is whole; one that is there and current costs nothing.
 """
@@ -30,6 +31,8 @@ from deploy.builder import Builder, Failed, Progress
 from server import paths
 
 VENV = paths.ROOT / ".venv"
+GROWING = ("gateway", "dev", "bench")
+"""The locks of `.venv`; each holds those before it."""
 CLIENTS_LOCK = paths.LOCKS / "clients.txt"
 JS_PACKAGES = [paths.ROOT / "tests" / "clients" / "js" / name for name in ("package.json", "package-lock.json")]
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -81,10 +84,11 @@ def project_key(name: str) -> str:
 
 
 def install_project(progress: Progress, name: str) -> None:
-    """Make `.venv` from the lock `name`, with the project itself in it, editable; one that has the tools keeps them."""
+    """Make `.venv` from the lock `name`, with the project itself in it, editable; one that has more keeps it."""
     stamp = VENV / paths.STAMP
-    if stamp.exists() and stamp.read_text().startswith("dev "):
-        name = "dev"
+    there = stamp.read_text().partition(" ")[0] if stamp.exists() else ""
+    if there in GROWING:
+        name = max(name, there, key=GROWING.index)
 
     def fill(builder: Builder, part: Path) -> None:
         make_environment(builder, part)
@@ -193,7 +197,9 @@ def install_clients(progress: Progress) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Set up the parts that the command line names, in that order."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="+", choices=("gateway", "dev", "engine", "model", "clients"), metavar="PART")
+    parser.add_argument(
+        "parts", nargs="+", choices=("gateway", "dev", "engine", "model", "clients", "bench"), metavar="PART"
+    )
     progress = Progress()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, progress.note_signal)
