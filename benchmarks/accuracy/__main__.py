@@ -4,6 +4,7 @@
     python -m benchmarks.accuracy draw --url URL --model NAME --split dev --task chain_sum --wording direct
     python -m benchmarks.accuracy live --url URL --model small            all frozen live strategies of a model
     python -m benchmarks.accuracy report                                  replays, tables, figures
+    python -m benchmarks.accuracy page                                    the page again, from accuracy.json
     python -m benchmarks.accuracy smoke                                   all of it, tiny, on the simulated engine
 
 What is interrupted goes on where it was. Needs the packages of the `bench` group, `smoke` none of them.
@@ -31,7 +32,7 @@ ROLES = ("small", "large", "smallest")
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("command", choices=("draw", "live", "report", "smoke"))
+    made.add_argument("command", choices=("draw", "live", "report", "page", "smoke"))
     made.add_argument("--url", default="http://127.0.0.1:8000", help="a running vLLM")
     made.add_argument("--model", default="small", help="small, large, smallest, or a served model's name")
     made.add_argument("--split", choices=("dev", "test"), default="test")
@@ -91,16 +92,22 @@ async def lived(options: argparse.Namespace) -> None:
 
 
 def reported(options: argparse.Namespace, folder: Path = freeze.FOLDER) -> None:
-    """Compute, and write the page, the numbers and the figures."""
+    """Compute, and write the numbers, the page and the figures."""
+    results = compute(options.data, options.split, folder, options.resamples)
+    (options.out / "accuracy.json").write_text(json.dumps(results, indent=1) + "\n")
+    paged(options, folder)
+
+
+def paged(options: argparse.Namespace, folder: Path = freeze.FOLDER) -> None:
+    """Write the page and the figures from the numbers, with the notes of `accuracy-notes.md`."""
     from benchmarks.accuracy.plots import figures
 
-    results = compute(options.data, options.split, folder, options.resamples)
+    results = json.loads((options.out / "accuracy.json").read_text())
     pools, _ = freeze.load("pools", folder)
-    models = [
-        f"{pools[role]} ({pools.get('weights', {}).get(pools[role], '4-bit')})" for role in ROLES if role in pools
-    ]
-    (options.out / "accuracy.json").write_text(json.dumps(results, indent=1) + "\n")
-    (options.out / "accuracy.md").write_text(report.page(results, "python -m benchmarks.accuracy report", models))
+    models = [str(pools["weights"][pools[role]]) for role in ROLES if role in pools]
+    notes = options.out / "accuracy-notes.md"
+    text = notes.read_text() if notes.exists() else ""
+    (options.out / "accuracy.md").write_text(report.page(results, "python -m benchmarks.accuracy report", models, text))
     figures(results, options.out / "accuracy")
 
 
@@ -113,6 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             anyio.run(partial(lived, options))
         case "report":
             reported(options)
+        case "page":
+            paged(options)
         case "smoke":
             smoke()
 

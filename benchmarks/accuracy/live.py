@@ -12,9 +12,9 @@ from benchmarks.accuracy import pool
 from benchmarks.accuracy.countdown import Countdown
 from benchmarks.accuracy.draw import engine, patiently, progress, version
 from benchmarks.accuracy.freeze import Live
+from benchmarks.accuracy.replay import own_answer
 from benchmarks.accuracy.tasks import TASKS, Problem, Split, Task, digest
 from benchmarks.accuracy.wordings import conversation
-from strategies.answers import answer_of
 from strategies.base import Strategy, execute
 from strategies.events import Closed, Event, Scored
 from strategies.meter import Meter
@@ -94,7 +94,7 @@ async def solve(live: Live, task: Task, problem: Problem, backend: Backend) -> L
 
     began = time.monotonic()
     chosen = await execute(strategy, root, backend, meter, verifier=verifier, sampling=sampling, observe=observe)
-    seconds, answer, spent = round(time.monotonic() - began, 2), answer_of(chosen), meter.spent
+    seconds, answer, spent = round(time.monotonic() - began, 2), own_answer(chosen), meter.spent
     return Lived(
         problem.index,
         task.right(problem, answer),

@@ -138,6 +138,11 @@ def sample_of(drawn: Drawn, candidate: Candidate) -> Sample:
     return drawn.samples[candidate.steps[-1].ids[-1] // PLACES]
 
 
+def own_answer(candidate: Candidate) -> str | None:
+    """What a candidate says itself, though it may have voted for another that is equal."""
+    return answer_of(replace(candidate, votes_for=None))
+
+
 async def replay(
     strategy: Strategy, drawn: Drawn, order: Sequence[int], verifier: str | None = None, budget: Budget = ENDLESS
 ) -> Outcome:
@@ -149,7 +154,7 @@ async def replay(
     sampling = strategy.sampling(Sampling(temperature=0.8))
     stored = Stored(drawn, verifier) if verifier else None
     chosen = await execute(strategy, root, asked, meter, verifier=stored, sampling=sampling)
-    answer = answer_of(chosen)
+    answer = own_answer(chosen)
     right = answer is not None and sample_of(drawn, chosen).right and sample_of(drawn, chosen).answer == answer
     waited = anyio.current_time() - began
     return Outcome(right, answer is not None, backend.generated, waited, meter.spent.samples)

@@ -16,8 +16,8 @@ this page, `accuracy.json` and the figures. Values in percent; intervals are 95%
 (10,000 resamples). An answer is right where reasoning-gym's checker gives exactly 1.0. Tokens are all that were
 generated for a problem: those of samples that were aborted or lost the vote, and a verifier's own, too.
 
-**The models are 4-bit models, dequantised**: {models}. Their absolute numbers say nothing about the models as their
-authors publish them. Machine: {machine}.
+**The models are dequantised 4-bit models**: {models}. Their absolute numbers say nothing
+about the models as their authors publish them. Machine: {machine}.
 
 Settings, prompts and difficulty were chosen on dev seeds and committed before the test seeds were drawn: `pools.toml`
 {pools}, `strategies.toml` {strategies} (SHA-256, first 12 digits). Each problem is replayed in {resamples} random
@@ -25,8 +25,8 @@ orders of its samples.
 """
 
 
-def page(results: Results, command: str, models: Sequence[str]) -> str:
-    """The whole page."""
+def page(results: Results, command: str, models: Sequence[str], notes: str = "") -> str:
+    """The whole page; `notes` are what its authors have to say, shown behind the summary."""
     frozen = results["frozen"]
     head = INTRO.format(
         command=f"    {command}",
@@ -66,7 +66,7 @@ def claims(results: Results) -> str:
             rows.append([claim["why"], claim["task"], claim["ours"], claim["theirs"], "not measured", "", ""])
             continue
         low, share = claim["difference"]["low"], claim["token_ratio"]
-        met = low > -0.02 and share["high"] <= 0.6 if claim["saves"] else low > 0
+        met = low > -0.02 and share["value"] <= 0.6 if claim["saves"] else low > 0
         ours = f"{claim['ours']}: {100 * claim['ours_right']:.1f}"
         theirs = f"{claim['theirs']}: {100 * claim['theirs_right']:.1f}"
         cost = f"{share['value']:.2f} ({share['low']:.2f} … {share['high']:.2f})"

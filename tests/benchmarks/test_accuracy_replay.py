@@ -55,6 +55,11 @@ def test_the_best_scored_sample_is_chosen():
     assert played(BestOfN(n=3), problem, verifier="arithmetic").right
 
 
+def test_a_formula_is_right_though_it_voted_with_an_equal_one():
+    problem = drawn(sample("(3 + 4) * 2"), sample("2 * (4 + 3)", right=True, logprob=-0.1), sample("4 * 3"))
+    assert played(Registry().strategy({"name": "self_consistency", "n": 3}), problem).right
+
+
 def test_a_sample_that_is_aborted_costs_what_it_had_generated_by_then():
     fast, slow = sample("1", 10, right=True), sample("2", 1000)
     outcome = played(SelfConsistency(n=5), drawn(fast, fast, fast, slow, slow))
