@@ -20,8 +20,8 @@ generated for a problem: those of samples that were aborted or lost the vote, an
 about the models as their authors publish them. Machine: {machine}.
 
 Settings, prompts and difficulty were chosen on dev seeds and committed before any result on test
-seeds was looked at: `pools.toml` {pools}, `strategies.toml` {strategies} (SHA-256, first 12 digits). Each problem is replayed in {resamples} random
-orders of its samples.
+seeds was looked at: `pools.toml` {pools}, `strategies.toml` {strategies} (SHA-256, first
+12 digits). Each problem is replayed in {resamples} random orders of its samples.
 """
 
 
