@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from strategies.meter import Meter
-from strategies.protocols import BackendError
+from strategies.protocols import BackendError, Unusable
 
 RETRY_AFTER = 5
 """Seconds after which a caller may try an engine that is down again."""
@@ -141,6 +141,8 @@ def as_api_error(error: Exception) -> ApiError:
             return error
         case BackendError():
             return from_engine(error)
+        case Unusable():
+            return refused(str(error), error.param)
         case HTTPException(status_code=404):
             return ApiError(404, "no such route", code="not_found")
         case HTTPException(status_code=405):
@@ -164,5 +166,5 @@ def install(app: FastAPI) -> None:
         given = error.headers if isinstance(error, HTTPException) and error.headers else {}
         return made.response({**given, **asked.headers(made.status)})
 
-    for kind in (ApiError, BackendError, HTTPException, RequestValidationError, Exception):
+    for kind in (ApiError, BackendError, Unusable, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, told)

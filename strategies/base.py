@@ -20,7 +20,6 @@ from strategies.protocols import (
     Observer,
     Reward,
     Scorer,
-    Unusable,
     Verifier,
     inline,
     no_scorers,
@@ -122,8 +121,6 @@ async def execute(
         await anyio.lowlevel.checkpoint()  # runs that share a meter are all known to it before one takes a share
         try:
             await strategy.explore(root, run)
-        except Unusable:
-            raise
         except BackendError as error:
             if not any(spoken(candidate).strip() or candidate.calls for candidate in run.found):
                 raise

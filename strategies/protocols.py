@@ -125,8 +125,12 @@ class BackendError(Exception):
         self.status, self.param = status, param
 
 
-class Unusable(BackendError):
-    """What the request gave a verifier cannot be used, as was found out only when it judged: it ends the request."""
+class Unusable(Exception):
+    """What the request gave a verifier (`param`) cannot be used, as was found out only when it judged.
+
+    No engine's failure, which a run would get over: it ends the request.
+    """
 
     def __init__(self, message: str, param: str) -> None:
-        super().__init__(message, 400, param)
+        super().__init__(message)
+        self.param = param

@@ -22,7 +22,6 @@ from strategies.protocols import (
     Observer,
     Reward,
     Scorer,
-    Unusable,
     Verifier,
     inline,
     no_scorers,
@@ -163,8 +162,6 @@ class Run:
             return []
         try:
             scores = await self.verifier.score(candidates if ahead is None else list(ahead), self.ask)
-        except Unusable:
-            raise
         except BackendError as error:
             self._found.note(f"the verifier failed: {error}", candidates)
             return candidates

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
-from strategies.protocols import Ask, BackendError, Unusable, Verifier
+from strategies.protocols import Ask, BackendError, Verifier
 from strategies.tasks import together
 from strategies.types import Candidate, Score
 from strategies.verifiers.base import Settings
@@ -58,8 +58,6 @@ class Ensemble(Settings):
         async def one(member: Verifier) -> Sequence[Score | None]:
             try:
                 return await member.score(candidates, ask)
-            except Unusable:
-                raise
             except BackendError as error:
                 errors.append(error)
                 return [None] * len(candidates)

@@ -125,10 +125,16 @@ async def test_a_hostile_pattern_costs_a_worker_its_time_and_the_reply_nothing_b
 
 @pytest.mark.parametrize("strategy", ["best_of_n", "beam_search"])
 @pytest.mark.parametrize("inside", [False, True])
-async def test_a_schema_that_only_a_worker_finds_wrong_is_a_400_that_names_it(strategy, inside):
-    wrong = {"name": "json_schema", "schema": {"type": "strange"}}
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"name": "json_schema", "schema": {"type": "strange"}}, "schema"),
+        ({"name": "regex", "pattern": "(?<=a*)b", "where": "text"}, "pattern"),
+    ],
+)
+async def test_what_only_a_worker_finds_wrong_is_a_400_that_names_it(strategy, inside, wrong, field):
     verifier = {"name": "ensemble", "members": ["logprob", wrong]} if inside else wrong
     async with ponder(lambda ask: "{}") as served:
         refused = await served.chat(reasoning_strategy={"name": strategy, "verifier": verifier})
     assert refused.status_code == 400
-    assert refused.json()["error"]["param"] == "reasoning_strategy.verifier.schema"
+    assert refused.json()["error"]["param"] == f"reasoning_strategy.verifier.{field}"
