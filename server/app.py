@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from server import engine_routes, errors, routes
 from server.backends.pool import Pool
 from server.backends.pooling import scorers
+from server.drain import Drain, Draining
 from server.headers import Headers
 from server.metrics import Metrics
 from server.resolve import check_presets
@@ -27,7 +28,7 @@ class App(FastAPI):
     """FastAPI whose every response has our headers, and whose document has the shapes that no signature shows."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Headers(super().build_middleware_stack())
+        return Headers(Draining(super().build_middleware_stack(), self.state.drain))
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -68,6 +69,7 @@ def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
     app.state.registry = registry
     app.state.metrics = Metrics()
     app.state.started = anyio.Event()
+    app.state.drain = Drain()
     app.include_router(routes.router)
     app.include_router(engine_routes.router)
     errors.install(app)

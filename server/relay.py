@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from server.backends.http import Upstream
+from server.drain import leave_with_server
 from server.errors import ApiError, as_api_error
 from server.reply import DONE, frame
 from server.stream import HEADERS, ClientGone, Wire, leave_with_client
@@ -29,6 +30,7 @@ class Relay(Response):
             with unwrapped():
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(leave_with_client, receive)
+                    tasks.start_soon(leave_with_server, scope)
                     await self._pass_on(wire)
                     tasks.cancel_scope.cancel()
         except ClientGone:

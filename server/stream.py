@@ -14,6 +14,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from server.drain import leave_with_server
 from server.errors import ApiError, as_api_error
 from server.render import Piece
 from strategies.events import Event
@@ -59,7 +60,7 @@ class EventStream(Response):
         wire = Wire(send, self.raw_headers)
         try:
             with unwrapped():
-                await self._serve(receive, wire)
+                await self._serve(scope, receive, wire)
             await wire.body(self.reply.end(), more=False)
         except ClientGone:
             return
@@ -68,7 +69,7 @@ class EventStream(Response):
                 raise
             await wire.body(self.reply.failure(as_api_error(error)), more=False)
 
-    async def _serve(self, receive: Receive, wire: "Wire") -> None:
+    async def _serve(self, scope: Scope, receive: Receive, wire: "Wire") -> None:
         tell, events = anyio.create_memory_object_stream[Event](math.inf)
 
         async def work() -> None:
@@ -77,6 +78,7 @@ class EventStream(Response):
 
         async with events, anyio.create_task_group() as tasks:
             tasks.start_soon(leave_with_client, receive)
+            tasks.start_soon(leave_with_server, scope)
             tasks.start_soon(work)
             due = anyio.current_time() + self.keep_alive
             while True:
@@ -117,6 +119,7 @@ class Whole(Response):
             with unwrapped():
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(leave_with_client, receive)
+                    tasks.start_soon(leave_with_server, scope)
                     await self.work(lambda event: pieces.extend(self.reply.pieces(event)))
                     tasks.cancel_scope.cancel()
         except ClientGone:
