@@ -10,9 +10,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
-from server.backends.http import Upstream
+from server.backends.http import Upstream, typed
 from server.backends.reading import Reading
 from server.backends.wire import Detokenized, Model, Models, Tokenized, decoded, usage_of
 from strategies.protocols import BackendError
@@ -47,7 +45,7 @@ class Vllm:
         body = {"model": self.model, "messages": prompt.messages, "add_generation_prompt": True}
         body |= templated(prompt)
         try:
-            told = msgspec.json.decode(await self.upstream.post("/tokenize", body), type=Tokenized)
+            told = typed(await self.upstream.post("/tokenize", body), Tokenized)
         except BackendError as error:
             if error.status not in (404, 405):
                 raise
@@ -86,7 +84,7 @@ class Vllm:
         if text in self._words:
             return self._words[text]
         body = {"model": self.model, "prompt": text, "add_special_tokens": False}
-        told = tuple(msgspec.json.decode(await self.upstream.post("/tokenize", body), type=Tokenized).tokens)
+        told = tuple(typed(await self.upstream.post("/tokenize", body), Tokenized).tokens)
         if len(told) <= WORDS:
             if len(self._words) >= REMEMBERED:
                 self._words.clear()
@@ -95,7 +93,7 @@ class Vllm:
 
     async def _text(self, ids: Sequence[int]) -> str:
         body = {"model": self.model, "tokens": ids}
-        return msgspec.json.decode(await self.upstream.post("/detokenize", body), type=Detokenized).prompt
+        return typed(await self.upstream.post("/detokenize", body), Detokenized).prompt
 
     def _unrendered(self, prompt: Prompt) -> Prompt:
         """The prompt as it is, with a guess at the room: some four characters are a token."""
@@ -200,4 +198,4 @@ def has_images(prompt: Prompt) -> bool:
 
 async def models(upstream: Upstream) -> list[Model]:
     """The models an engine serves. Raises BackendError."""
-    return msgspec.json.decode(await upstream.get("/v1/models"), type=Models).data
+    return typed(await upstream.get("/v1/models"), Models).data
