@@ -15,6 +15,7 @@ from server import engine_routes, errors, routes
 from server.backends.pool import Pool
 from server.backends.pooling import scorers
 from server.headers import Headers
+from server.idempotency import Jobs
 from server.metrics import Metrics
 from server.resolve import check_presets
 from server.settings import Settings
@@ -80,6 +81,7 @@ def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.registry = registry
     app.state.metrics = Metrics()
+    app.state.jobs = Jobs(settings.idempotency)
     app.state.started = anyio.Event()
     app.include_router(routes.router)
     app.include_router(engine_routes.router)

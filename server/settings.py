@@ -79,6 +79,13 @@ class Limits(Part):
     run_code: bool = Field(False, description="whether the verifier `code` may run what the model writes")
 
 
+class Idempotency(Part):
+    """Replies kept for requests that come again with the same `Idempotency-Key`."""
+
+    seconds: float = Field(600.0, ge=0, description="how long a reply is kept after its end; 0 ignores the keys")
+    bytes: int = Field(64 << 20, ge=0, description="the most that all kept replies take")
+
+
 class Workers(Part):
     """The processes that parse what may take too long to parse, and what one call of theirs may take."""
 
@@ -154,6 +161,7 @@ class Settings(BaseSettings):
     balancing: Balancing = Balancing()
     limits: Limits = Limits()
     workers: Workers = Workers()
+    idempotency: Idempotency = Idempotency()
     efforts: dict[EffortName, Effort] = EFFORTS
     verifiers: dict[str, VerifierSettings] = {}
     prompts: dict[str, PromptSettings] = {}
