@@ -24,19 +24,6 @@ from server.workers import workers
 from strategies.registry import Registry
 
 
-@asynccontextmanager
-async def pooled(settings: Settings, session: aiohttp.ClientSession, metrics: Metrics) -> AsyncIterator[Pool]:
-    """The engines, looked after. The task group owns no request: it lives as long as the app."""
-    pool = Pool(settings.engines, session, settings.balancing, metrics.retries.inc)
-    metrics.watch(pool.health)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(pool.watch)
-        try:
-            yield pool
-        finally:
-            tasks.cancel_scope.cancel()
-
-
 class App(FastAPI):
     """FastAPI whose every response has our headers, and whose document has the shapes that no signature shows."""
 
@@ -67,8 +54,8 @@ def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
             aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
             scorers(session) as app.state.scorers,
             workers(settings.workers) as app.state.compute,
-            pooled(settings, session, app.state.metrics) as app.state.pool,
         ):
+            app.state.pool = Pool(settings.engines, session)
             app.state.started.set()
             yield
 

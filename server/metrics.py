@@ -1,13 +1,11 @@
 """What `/metrics` tells, all of it from the events of runs. Labels are names of ours: no user's text becomes one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import anyio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from server.backends.health import Health
 from strategies.events import Closed, Event, Lost, Token
 from strategies.meter import Meter
 from strategies.protocols import Observer
@@ -34,13 +32,6 @@ class Metrics:
             "ponder_tokens", "Tokens received: sampled, verifier", [*labels, "purpose"], registry=self.registry
         )
         self.running = Gauge("ponder_requests_running", "Requests at work now", registry=self.registry)
-        self.retries = Counter("ponder_upstream_retries", "Calls to engines tried once more", registry=self.registry)
-        self.up = Gauge("ponder_engine_up", "Whether an engine gets calls, 0 or 1", ["engine"], registry=self.registry)
-
-    def watch(self, health: Mapping[str, Health]) -> None:
-        """Tell of engines, by their names in the settings, whether they are in."""
-        for name, state in health.items():
-            self.up.labels(name).set_function(partial(up, state))
 
     def observer(self, strategy: str, model: str) -> Observer:
         """What counts the events of one request."""
@@ -75,8 +66,3 @@ class Metrics:
     def text(self) -> bytes:
         """All of them, in Prometheus' text format."""
         return generate_latest(self.registry)
-
-
-def up(state: Health) -> float:
-    """1 for an engine that gets calls, 0 for one that is out."""
-    return float(not state.out)

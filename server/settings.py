@@ -31,10 +31,9 @@ class Engine(Part):
     """A running vLLM."""
 
     url: str = Field(min_length=1)
-    name: str | None = Field(None, min_length=1, max_length=64, description="what metrics call it [its host and port]")
     model: str | None = Field(None, description="serve only this one of its models")
     api_key: SecretStr | None = None
-    connect_seconds: float = Field(2.0, gt=0)
+    connect_seconds: float = Field(5.0, gt=0)
     idle_seconds: float = Field(300.0, gt=0, description="the longest silence of an answer, queueing included")
 
     @field_validator("url")
@@ -43,17 +42,6 @@ class Engine(Part):
         if not url.startswith(("http://", "https://")):
             raise ValueError("an engine's url starts with http:// or https://")
         return url.rstrip("/").removesuffix("/v1")
-
-
-class Balancing(Part):
-    """How calls are spread over the engines that serve one model, and what is done when one fails."""
-
-    spread: int = Field(128, ge=1, description="sequences in flight on an engine before a prompt's calls go elsewhere")
-    retries: float = Field(0.15, ge=0, le=1, description="calls tried once more, at most this share of all")
-    failures: int = Field(5, ge=1, description="failed calls in a row that take an engine out")
-    out_seconds: float = Field(5.0, gt=0, description="how long it is left alone at first; each time twice as long")
-    longest_out_seconds: float = Field(60.0, gt=0)
-    check_seconds: float = Field(2.0, gt=0, description="between two looks at the health of an engine that is out")
 
 
 class Defaults(Part):
@@ -158,7 +146,6 @@ class Settings(BaseSettings):
     server: Server = Server()
     engines: tuple[Engine, ...] = ()
     defaults: Defaults = Defaults()
-    balancing: Balancing = Balancing()
     limits: Limits = Limits()
     workers: Workers = Workers()
     idempotency: Idempotency = Idempotency()

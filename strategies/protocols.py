@@ -114,30 +114,15 @@ class Verifier(Protocol):
         ...
 
 
-Cause = Literal["connect", "timeout", "reset", "status", "busy", "garbage", "error"]
-"""Why an engine did not deliver: no connection, silence, a broken connection, an error status, too much to do (429 or
-503), something unreadable, an error told inside a good answer."""
-
-
 class BackendError(Exception):
     """A generation failed for a reason of the engine's, not of ours.
 
-    `status` is the HTTP status of the engine's answer, where there was one; `param` the field that it complains of;
-    `retry_after` the seconds after which a busy engine wants to be asked again.
+    `status` is the HTTP status of the engine's answer, where there was one; `param` the field that it complains of.
     """
 
-    def __init__(
-        self,
-        message: str,
-        status: int | None = None,
-        param: str | None = None,
-        *,
-        cause: Cause | None = None,
-        retry_after: float | None = None,
-    ) -> None:
+    def __init__(self, message: str, status: int | None = None, param: str | None = None) -> None:
         super().__init__(message)
-        self.status, self.param, self.retry_after = status, param, retry_after
-        self.cause: Cause = cause or ("error" if status is None else "busy" if status in (429, 503) else "status")
+        self.status, self.param = status, param
 
 
 class Unusable(Exception):

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import msgspec
 
-from strategies.protocols import BackendError, Cause
+from strategies.protocols import BackendError
 
 LONGEST_FRAME = 8 << 20
 """Bytes of the longest event that an engine may send; one with log-probabilities of a whole group has far less."""
@@ -27,7 +27,7 @@ class Upstream:
         self.session, self.url = session, url.rstrip("/")
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
         headers |= {"authorization": f"Bearer {api_key}"} if api_key else {}
-        self._options: dict[str, Any] = {"headers": headers, "timeout": timeout, "allow_redirects": False}
+        self._options: dict[str, Any] = {"headers": headers, "timeout": timeout}
 
     async def get(self, path: str) -> bytes:
         """The body of a GET. Raises BackendError."""
@@ -47,7 +47,7 @@ class Upstream:
         with translated():
             async with self.session.post(self.url + path, data=msgspec.json.encode(body), **self._options) as response:
                 try:
-                    if response.status >= 300:
+                    if response.status >= 400:
                         await read(response)
                     yield response
                 finally:
@@ -60,29 +60,12 @@ class Upstream:
             yield data
 
 
-T = TypeVar("T")
-
-
-def typed(body: bytes, kind: type[T]) -> T:
-    """A body as what it should be. Raises BackendError."""
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise BackendError("the engine's answer cannot be read", cause="garbage") from error
-
-
 async def read(response: aiohttp.ClientResponse) -> bytes:
     """The whole body; an error status raises BackendError with what the engine says about it."""
     body = await response.read()
-    if response.status >= 300:
+    if response.status >= 400:
         message, param = said(body)
-        wait = response.headers.get("retry-after", "")
-        raise BackendError(
-            message or f"the engine answered {response.status}",
-            response.status,
-            param,
-            retry_after=float(wait) if wait.isdecimal() else None,
-        )
+        raise BackendError(message or f"the engine answered {response.status}", response.status, param)
     return body
 
 
@@ -112,8 +95,8 @@ async def frames(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
                     return
                 yield frame
         if len(rest) > LONGEST_FRAME:
-            raise BackendError("the engine sent an event of more than 8 MiB", cause="garbage")
-    raise BackendError("the engine's stream ended before its time", cause="reset")
+            raise BackendError("the engine sent an event of more than 8 MiB")
+    raise BackendError("the engine's stream ended before its time")
 
 
 @contextmanager
@@ -122,16 +105,4 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise BackendError(f"no answer from the engine: {type(error).__name__}", cause=cause_of(error)) from error
-
-
-def cause_of(error: Exception) -> Cause:
-    """What a fault of the connection means."""
-    match error:
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return "connect"
-        case TimeoutError():
-            return "timeout"
-        case aiohttp.ClientResponseError() | aiohttp.InvalidURL():
-            return "garbage"
-    return "reset"
+        raise BackendError(f"no answer from the engine: {type(error).__name__}") from error

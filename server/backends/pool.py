@@ -1,51 +1,32 @@
-"""The engines behind this server, which models they serve, and whether they are well."""
-
-import logging
-from collections.abc import Callable
-from urllib.parse import urlsplit
+"""The engines behind this server, and which model each of them serves."""
 
 import aiohttp
 import anyio
-import msgspec
 
-from server.backends.fleet import Fleet, Member
-from server.backends.health import Health
 from server.backends.http import Upstream
-from server.backends.retries import RetryBudget
 from server.backends.vllm import Vllm, models
 from server.backends.wire import Model
-from server.settings import Balancing, Engine
+from server.settings import Engine
 from strategies.protocols import BackendError
 from strategies.tasks import together
 
 RETRY_SECONDS = 10.0
 """How long an engine that did not answer is left alone while others do."""
-OLDEST = (0, 19)
-"""The oldest vLLM without the holes that let one request take an engine down (CVE-2026-34756)."""
-log = logging.getLogger(__name__)
 
 
 class Pool:
-    """Finds the engines for a model. Engines are asked for their models when first needed, so they may start later."""
+    """Finds the engine for a model. Engines are asked for their models when first needed, so they may start later."""
 
-    def __init__(
-        self,
-        engines: tuple[Engine, ...],
-        session: aiohttp.ClientSession,
-        balancing: Balancing | None = None,
-        retried: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._engines, self._balancing, self._retried = engines, balancing or Balancing(), retried
+    def __init__(self, engines: tuple[Engine, ...], session: aiohttp.ClientSession) -> None:
+        self._engines = engines
         self._upstreams = [self._upstream(engine, session) for engine in engines]
-        self.health = {name_of(engine): Health(self._balancing) for engine in engines}
         self._served: dict[int, list[Model]] = {}
-        self._vllms: dict[tuple[int, str], Vllm] = {}
-        self._retries = RetryBudget(self._balancing.retries)
+        self._backends: dict[str, Vllm] = {}
         self._due = {at: 0.0 for at in range(len(engines))}
         self._failure = BackendError("no engine is configured")
 
     async def models(self) -> dict[str, Model]:
-        """All models by id, the first engine's first. Raises BackendError where no engine answers.
+        """All models by id; the first engine that serves one wins. Raises BackendError where no engine answers.
 
         Engines that have not told theirs are asked, all at once; one that does not answer, only now and then.
         """
@@ -64,32 +45,11 @@ class Pool:
         except BackendError as error:
             self._failure = error
         except TimeoutError:
-            self._failure = BackendError("the engine does not answer", cause="timeout")
-        else:
-            await self._warn_if_old(at)
-
-    async def _warn_if_old(self, at: int) -> None:
-        try:
-            with anyio.fail_after(self._engines[at].connect_seconds):
-                told = msgspec.json.decode(await self._upstreams[at].get("/version"), type=dict[str, str])
-            release = tuple(map(int, told.get("version", "").split(".")[:2]))
-        except (BackendError, TimeoutError, msgspec.DecodeError, ValueError):
-            return  # not every engine tells
-        if release < OLDEST:
-            log.warning("the engine %s is a vLLM %s with known holes", name_of(self._engines[at]), told["version"])
+            self._failure = BackendError("the engine does not answer")
 
     async def ready(self) -> bool:
         """Whether an engine answers."""
         return any(await together(self._answers, range(len(self._engines))))
-
-    async def watch(self) -> None:
-        """Look after engines that are out, until cancelled: one that answers again is tried at once."""
-        while True:
-            await anyio.sleep(self._balancing.check_seconds)
-            out = [at for at, engine in enumerate(self._engines) if self.health[name_of(engine)].out]
-            for at, well in zip(out, await together(self._answers, out), strict=True):
-                if well:
-                    self.health[name_of(self._engines[at])].well()
 
     async def _answers(self, at: int) -> bool:
         try:
@@ -99,20 +59,13 @@ class Pool:
             return False
         return True
 
-    def backend(self, model: str) -> Fleet:
-        """The engines that serve a model of `models`, as one backend."""
-        members = [
-            Member(name_of(self._engines[at]), self._vllm(at, known), self.health[name_of(self._engines[at])])
-            for at in sorted(self._served)
-            for known in self._wanted(at)
-            if known.id == model
-        ]
-        return Fleet(members, self._retries, self._balancing.spread, self._retried)
-
-    def _vllm(self, at: int, model: Model) -> Vllm:
-        if (at, model.id) not in self._vllms:
-            self._vllms[at, model.id] = Vllm(self._upstreams[at], model.id, model.max_model_len)
-        return self._vllms[at, model.id]
+    def backend(self, model: str) -> Vllm:
+        """The engine that serves a model of `models`, as a backend."""
+        if model not in self._backends:
+            at = next(at for at in sorted(self._served) if any(one.id == model for one in self._wanted(at)))
+            known = next(one for one in self._wanted(at) if one.id == model)
+            self._backends[model] = Vllm(self._upstreams[at], model, known.max_model_len)
+        return self._backends[model]
 
     def _wanted(self, at: int) -> list[Model]:
         only = self._engines[at].model
@@ -123,9 +76,3 @@ class Pool:
         key = engine.api_key.get_secret_value() if engine.api_key else None
         timeout = aiohttp.ClientTimeout(None, sock_connect=engine.connect_seconds, sock_read=engine.idle_seconds)
         return Upstream(session, engine.url, api_key=key, timeout=timeout)
-
-
-def name_of(engine: Engine) -> str:
-    """What logs and metrics call an engine: never a user name or password of its URL."""
-    where = urlsplit(engine.url)
-    return engine.name or f"{where.hostname}:{where.port or (443 if where.scheme == 'https' else 80)}"

@@ -10,7 +10,9 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from server.backends.http import Upstream, typed
+import msgspec
+
+from server.backends.http import Upstream
 from server.backends.reading import Reading
 from server.backends.wire import Detokenized, Model, Models, Tokenized, decoded, usage_of
 from strategies.protocols import BackendError
@@ -45,7 +47,7 @@ class Vllm:
         body = {"model": self.model, "messages": prompt.messages, "add_generation_prompt": True}
         body |= templated(prompt)
         try:
-            told = typed(await self.upstream.post("/tokenize", body), Tokenized)
+            told = msgspec.json.decode(await self.upstream.post("/tokenize", body), type=Tokenized)
         except BackendError as error:
             if error.status not in (404, 405):
                 raise
@@ -84,7 +86,7 @@ class Vllm:
         if text in self._words:
             return self._words[text]
         body = {"model": self.model, "prompt": text, "add_special_tokens": False}
-        told = tuple(typed(await self.upstream.post("/tokenize", body), Tokenized).tokens)
+        told = tuple(msgspec.json.decode(await self.upstream.post("/tokenize", body), type=Tokenized).tokens)
         if len(told) <= WORDS:
             if len(self._words) >= REMEMBERED:
                 self._words.clear()
@@ -93,7 +95,7 @@ class Vllm:
 
     async def _text(self, ids: Sequence[int]) -> str:
         body = {"model": self.model, "tokens": ids}
-        return typed(await self.upstream.post("/detokenize", body), Detokenized).prompt
+        return msgspec.json.decode(await self.upstream.post("/detokenize", body), type=Detokenized).prompt
 
     def _unrendered(self, prompt: Prompt) -> Prompt:
         """The prompt as it is, with a guess at the room: some four characters are a token."""
@@ -198,4 +200,4 @@ def has_images(prompt: Prompt) -> bool:
 
 async def models(upstream: Upstream) -> list[Model]:
     """The models an engine serves. Raises BackendError."""
-    return typed(await upstream.get("/v1/models"), Models).data
+    return msgspec.json.decode(await upstream.get("/v1/models"), type=Models).data

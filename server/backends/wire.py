@@ -98,7 +98,7 @@ def decoded(data: bytes) -> Frame:
     try:
         frame = DECODER.decode(data)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise BackendError("the engine sent an event that cannot be read", cause="garbage") from error
+        raise BackendError("the engine sent an event that cannot be read") from error
     if frame.error:
         said = frame.error if isinstance(frame.error, dict) else {"message": frame.error}
         code = said.get("code")
