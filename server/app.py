@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp
 
 from server import engine_routes, errors, routes
-from server.backends.pool import Pool
+from server.backends.pool import pool
 from server.backends.pooling import scorers
 from server.headers import Headers
 from server.idempotency import Jobs
@@ -54,8 +54,8 @@ def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
             aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
             scorers(session) as app.state.scorers,
             workers(settings.workers) as app.state.compute,
+            pool(settings, session, app.state.metrics) as app.state.pool,
         ):
-            app.state.pool = Pool(settings.engines, session)
             app.state.started.set()
             yield
 
