@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from server.backends.pool import Pool
 from server.cards import DescribedList, ModelCard, ModelList, cards, described
-from server.errors import ApiError, Asked
+from server.errors import ApiError, Asked, refused
 from server.idempotency import Jobs
 from server.incoming import DEFAULT, ERRORS, asked, body_of
 from server.metrics import Metrics
@@ -56,6 +56,9 @@ async def responses(request: Request) -> Response:
 async def planned(request: Request, wanted: ChatRequest) -> Work:
     """The work for a request, not begun. Raises ApiError, BackendError."""
     state = request.app.state
+    most = state.settings.limits.messages
+    if len(wanted.messages) > most:
+        raise refused(f"{len(wanted.messages)} messages are more than this server's limit of {most}", "messages")
     pool: Pool = state.pool
     plan = resolve(wanted, state.settings, state.registry, await pool.models())
     reply = Reply(plan, f"chatcmpl-{secrets.token_hex(12)}", Meter(plan.budget))

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from server import paths
 from server.app import create_app
 from server.backends.local import EngineFailed, EngineSpec, LocalEngine, local_engine
+from server.protocol import configured
 from server.settings import Engine, Settings
 from strategies.protocols import BackendError
 
@@ -48,9 +49,7 @@ async def serve(settings: Settings, model: str | None, python: Path | None, args
 async def run(settings: Settings, listener: socket.socket, engine: LocalEngine | None) -> int:
     """Serve on `listener`, and watch over the engine; the exit status."""
     app = create_app(settings)
-    server = Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, lifespan="on")
-    )
+    server = Server(configured(app, settings.door, timeout_graceful_shutdown=5))
     failed = False
 
     async def watch() -> None:

@@ -25,6 +25,23 @@ class Server(Part):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     keep_alive: float = Field(15.0, gt=0, description="seconds of silence on a stream before a comment is sent")
+    pending_events: int = Field(
+        1024, ge=1, description="events that may wait for a slow client before its engines are read no further"
+    )
+
+
+class Door(Part):
+    """What a connection may take before, and beside, what its requests ask for."""
+
+    header_bytes: int = Field(16 << 10, ge=1024, description="a request's first line and headers; also its trailers")
+    headers: int = Field(64, ge=1, description="headers of one request")
+    header_seconds: float = Field(10.0, gt=0, description="until the headers are there")
+    body_seconds: float = Field(30.0, gt=0, description="until the body is there")
+    body_rate: int = Field(1024, ge=0, description="bytes a second that a body must bring after its first 5 seconds")
+    idle_seconds: float = Field(5.0, gt=0, description="a connection is kept for, after a reply")
+    stall_seconds: float = Field(30.0, gt=0, description="a client may take nothing of its reply, before it is dropped")
+    connections: int = Field(8192, ge=1, description="at once, in each process")
+    connections_per_address: int = Field(0, ge=0, description="at once from one client address; 0: any number")
 
 
 class Engine(Part):
@@ -78,6 +95,7 @@ class Limits(Part):
     samples: int = Field(8192, ge=1, description="sequences started for one request")
     seconds: float = Field(600.0, gt=0, description="wall time of one request")
     body_bytes: int = Field(8 << 20, ge=1)
+    messages: int = Field(4096, ge=1, description="messages, or items of input, of one request")
     unknown_fields: Literal["refuse", "pass_on"] = "refuse"
     template_arguments: tuple[str, ...] = Field(
         ("enable_thinking", "thinking"), description="what requests may pass to chat templates"
@@ -162,6 +180,7 @@ class Settings(BaseSettings):
         env_prefix="PONDER_", env_nested_delimiter="__", extra="forbid", frozen=True, toml_file=TOML
     )
     server: Server = Server()
+    door: Door = Door()
     engines: tuple[Engine, ...] = ()
     pool: PoolSettings = PoolSettings()
     defaults: Defaults = Defaults()

@@ -12,6 +12,7 @@ import uvicorn
 from benchmarks.engine import Engine as Simulated
 from benchmarks.engine import simulated
 from server.app import create_app
+from server.protocol import configured
 from server.settings import Engine, Settings
 
 
@@ -57,7 +58,7 @@ def content_of(chunks):
 async def serving(settings):
     """A Ponder with these settings."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="error", lifespan="on"))
+    server = uvicorn.Server(configured(create_app(settings), settings.door))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: server.serve(sockets=[listener]))

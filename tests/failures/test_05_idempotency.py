@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from benchmarks.engine_replies import Reply
-from server.settings import Balancing, Idempotency, Settings
+from server.settings import Idempotency, PoolSettings, Settings
 from tests.serving import body, ponder, until
 
 pytestmark = pytest.mark.anyio
@@ -126,7 +126,7 @@ async def test_a_failure_is_told_to_all_and_not_kept(stream, fault):
     def reply(ask):
         return Reply("word " * 4, fault=fault) if broken[0] else "word"
 
-    async with ponder(reply, settings=Settings(balancing=Balancing(retries=0))) as served:
+    async with ponder(reply, settings=Settings(pool=PoolSettings(retry_share=0, retry_reserve=0))) as served:
         failed = await asked(served, stream=stream)
         assert '"error"' in failed.text
         broken[0] = False
