@@ -12,10 +12,11 @@ from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp
 
 from server import engine_routes, errors, routes
-from server.backends.pool import Pool
+from server.backends.pool import pool
 from server.backends.pooling import scorers
 from server.drain import Drain, Draining
 from server.headers import Headers
+from server.idempotency import Jobs
 from server.metrics import Metrics
 from server.resolve import check_presets
 from server.settings import Settings
@@ -54,8 +55,8 @@ def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
             aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
             scorers(session) as app.state.scorers,
             workers(settings.workers) as app.state.compute,
+            pool(settings, session, app.state.metrics) as app.state.pool,
         ):
-            app.state.pool = Pool(settings.engines, session)
             app.state.started.set()
             yield
 
@@ -68,6 +69,7 @@ def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.registry = registry
     app.state.metrics = Metrics()
+    app.state.jobs = Jobs(settings.idempotency)
     app.state.started = anyio.Event()
     app.state.drain = Drain()
     app.include_router(routes.router)

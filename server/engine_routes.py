@@ -64,7 +64,7 @@ async def passed_on(request: Request, wanted: ToEngine) -> Response:
     request.state.asked = Asked(
         {name: name for name in body} | {"messages": "messages" if "messages" in body else "prompt"}
     )
-    return Relay(pool.backend(model).upstream, request.url.path, body)
+    return Relay(pool.backend(model), request.url.path, body)
 
 
 def refuse_extra(extra: Mapping[str, Any], limits: Limits) -> None:

@@ -7,7 +7,7 @@ import anyio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from server.backends.http import Upstream
+from server.backends.fleet import Fleet
 from server.drain import leave_with_server
 from server.errors import ApiError, as_api_error
 from server.reply import DONE, frame
@@ -19,10 +19,10 @@ from strategies.tasks import unwrapped
 class Relay(Response):
     """Asks an engine, and passes on what it says; a failure after the first byte is told in the stream."""
 
-    def __init__(self, upstream: Upstream, path: str, question: Mapping[str, Any]) -> None:
+    def __init__(self, engines: Fleet, path: str, question: Mapping[str, Any]) -> None:
         self.status_code, self.background = 200, None
         self.raw_headers = []
-        self.upstream, self.path, self.question = upstream, path, question
+        self.engines, self.path, self.question = engines, path, question
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         wire = Wire(send, list(HEADERS))
@@ -41,7 +41,7 @@ class Relay(Response):
             await wire.body(b"\n\n" + frame(as_api_error(error).body()) + DONE, more=False)
 
     async def _pass_on(self, wire: Wire) -> None:
-        async with self.upstream.relay(self.path, dict(self.question)) as answer:
+        async with self.engines.relay(self.path, self.question) as answer:
             if answer.content_type != "text/event-stream":
                 body = await answer.read()
                 length = str(len(body)).encode()

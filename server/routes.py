@@ -3,12 +3,14 @@
 import secrets
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from server.backends.pool import Pool
 from server.cards import DescribedList, ModelCard, ModelList, cards, described
 from server.drain import Drain, leaving
 from server.errors import ApiError, Asked, refused
+from server.idempotency import Jobs
 from server.incoming import DEFAULT, ERRORS, asked, body_of
 from server.metrics import Metrics
 from server.reply import Reply
@@ -40,7 +42,7 @@ async def chat(request: Request) -> Response:
         names["max_tokens"] = "max_completion_tokens"
     request.state.asked = Asked(names)
     work = await planned(request, wanted)
-    return answered(request, work, work.reply)
+    return answered(request, wanted, work, work.reply)
 
 
 @router.post("/v1/responses", response_model=ResponseObject, responses=ERRORS, openapi_extra=body_of(ResponsesRequest))
@@ -49,7 +51,7 @@ async def responses(request: Request) -> Response:
     wanted = await asked(request, ResponsesRequest)
     request.state.asked = Asked(NAMES)
     work = await planned(request, chat_request(wanted))
-    return answered(request, work, ResponsesReply(wanted, work.reply))
+    return answered(request, wanted, work, ResponsesReply(wanted, work.reply))
 
 
 async def planned(request: Request, wanted: ChatRequest) -> Work:
@@ -65,10 +67,12 @@ async def planned(request: Request, wanted: ChatRequest) -> Work:
     return Work(plan, reply, pool, state.metrics, state.compute, state.scorers)
 
 
-def answered(request: Request, work: Work, reply: Teller) -> Response:
-    """The work's reply as a stream or as one body."""
+def answered(request: Request, wanted: BaseModel, work: Work, reply: Teller) -> Response:
+    """The work's reply as a stream or as one body; of a request that came before, the reply to that one."""
     settings: Settings = request.app.state.settings
-    return EventStream(work, reply, settings.server.keep_alive) if work.plan.stream else Whole(work, reply)
+    jobs: Jobs = request.app.state.jobs
+    made = EventStream(work, reply, settings.server.keep_alive) if work.plan.stream else Whole(work, reply)
+    return jobs.joined(request, wanted, made)
 
 
 @router.get("/v1/models", responses={503: ERRORS[503]})

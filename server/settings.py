@@ -50,10 +50,14 @@ class Engine(Part):
     """A running vLLM."""
 
     url: str = Field(min_length=1)
+    name: str | None = Field(
+        None, min_length=1, max_length=64, description="in metrics; its place, from 0, without one"
+    )
     model: str | None = Field(None, description="serve only this one of its models")
     api_key: SecretStr | None = None
-    connect_seconds: float = Field(5.0, gt=0)
-    idle_seconds: float = Field(300.0, gt=0, description="the longest silence of an answer, queueing included")
+    connect_seconds: float = Field(2.0, gt=0)
+    first_seconds: float = Field(300.0, gt=0, description="the longest wait for an answer to begin, queueing included")
+    idle_seconds: float = Field(30.0, gt=0, description="the longest silence of an answer that has begun")
 
     @field_validator("url")
     @classmethod
@@ -61,6 +65,20 @@ class Engine(Part):
         if not url.startswith(("http://", "https://")):
             raise ValueError("an engine's url starts with http:// or https://")
         return url.rstrip("/").removesuffix("/v1")
+
+
+class PoolSettings(Part):
+    """How calls are spread over engines, made again, and kept from engines that fail."""
+
+    load_factor: float = Field(
+        1.25, ge=1, description="times the mean of sequences in flight that an engine may have before others get some"
+    )
+    retry_share: float = Field(0.15, ge=0, le=1, description="retries earned by each call that goes well")
+    retry_reserve: int = Field(10, ge=0, description="retries to begin with")
+    eject_failures: int = Field(5, ge=1, description="failures in a row that put an engine out")
+    eject_share: float = Field(0.5, gt=0, le=1, description="so does a larger share of failures in the last 10 s")
+    eject_seconds: float = Field(5.0, gt=0, description="how long at first; then twice as long each time, to a minute")
+    check_seconds: float = Field(2.0, gt=0, description="how often an engine that is out is asked for its health")
 
 
 class Defaults(Part):
@@ -85,6 +103,13 @@ class Limits(Part):
         ("enable_thinking", "thinking"), description="what requests may pass to chat templates"
     )
     run_code: bool = Field(False, description="whether the verifier `code` may run what the model writes")
+
+
+class Idempotency(Part):
+    """Replies kept for requests that come again with the same `Idempotency-Key`."""
+
+    seconds: float = Field(600.0, ge=0, description="how long a reply is kept after its end; 0 ignores the keys")
+    bytes: int = Field(64 << 20, ge=0, description="the most that all kept replies take")
 
 
 class Workers(Part):
@@ -159,12 +184,22 @@ class Settings(BaseSettings):
     server: Server = Server()
     door: Door = Door()
     engines: tuple[Engine, ...] = ()
+    pool: PoolSettings = PoolSettings()
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
     workers: Workers = Workers()
+    idempotency: Idempotency = Idempotency()
     efforts: dict[EffortName, Effort] = EFFORTS
     verifiers: dict[str, VerifierSettings] = {}
     prompts: dict[str, PromptSettings] = {}
+
+    @field_validator("engines")
+    @classmethod
+    def _differ(cls, engines: tuple[Engine, ...]) -> tuple[Engine, ...]:
+        names = [engine.name or str(at) for at, engine in enumerate(engines)]
+        if len(set(names)) < len(names):
+            raise ValueError("two engines have the same name")
+        return engines
 
     @field_validator("efforts")
     @classmethod

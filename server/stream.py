@@ -55,6 +55,7 @@ class EventStream(Response):
         self.status_code, self.background = 200, None
         self.raw_headers = list(HEADERS)
         self.work, self.reply, self.keep_alive = work, reply, keep_alive
+        self.failed = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         wire = Wire(send, self.raw_headers)
@@ -67,6 +68,7 @@ class EventStream(Response):
         except Exception as error:
             if not wire.started:
                 raise
+            self.failed = True
             await wire.body(self.reply.failure(as_api_error(error)), more=False)
 
     async def _serve(self, scope: Scope, receive: Receive, wire: "Wire") -> None:

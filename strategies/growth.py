@@ -28,6 +28,7 @@ class Growth:
         self._ids: list[int] = []
         self.logprobs: list[Logprob] = []
         self._calls: dict[int, ToolCall] = {}
+        self._engine = ""
         self._thought = 0
         self._thinks = thinking(child)
 
@@ -41,6 +42,7 @@ class Growth:
         self._ids.extend(chunk.ids)
         self.logprobs.extend(chunk.logprobs)
         self.tokens += chunk.tokens
+        self._engine = chunk.engine
         self._think(chunk)
         for part in chunk.calls:
             self._calls[part.index] = joined(self._calls.get(part.index), part)
@@ -69,7 +71,8 @@ class Growth:
             return self.child.steps
         calls = tuple(self._calls[index] for index in sorted(self._calls))
         ids, logprobs = tuple(self._ids), tuple(self.logprobs)
-        return (*self.child.steps, Step("".join(self._texts), ids, self.tokens, logprobs, calls, self._thought))
+        text = "".join(self._texts)
+        return (*self.child.steps, Step(text, ids, self.tokens, logprobs, calls, self._thought, self._engine))
 
     def close(self, finish: Finish) -> Candidate:
         """The grown candidate. What its tokens end is a step where the path has room for another, else the path."""

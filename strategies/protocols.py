@@ -114,15 +114,42 @@ class Verifier(Protocol):
         ...
 
 
+Cause = Literal["connect", "timeout", "reset", "status", "overloaded", "refused", "garbage", "error_in_stream", "other"]
+"""Why a call failed: no connection; silence for too long; a connection that ended before its time; a 5xx; a 429 or 503;
+another 4xx, the caller's mistake; an answer that cannot be read; an error told inside of a good answer."""
+
+
 class BackendError(Exception):
     """A generation failed for a reason of the engine's, not of ours.
 
-    `status` is the HTTP status of the engine's answer, where there was one; `param` the field that it complains of.
+    `status` is the HTTP status of the engine's answer, where there was one; `param` the field that it complains of;
+    `cause` what kind of failure it is, by the status where it is not named; `retry_after` the seconds that the engine
+    asks us to wait. `elsewhere`: another engine is there that could go on with what had begun.
     """
 
-    def __init__(self, message: str, status: int | None = None, param: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        param: str | None = None,
+        *,
+        cause: Cause | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.status, self.param = status, param
+        self.cause: Cause = cause or cause_of(status)
+        self.retry_after = retry_after
+        self.elsewhere = False
+
+
+def cause_of(status: int | None) -> Cause:
+    """What kind of failure an HTTP status tells of."""
+    if status is None:
+        return "other"
+    if status in (429, 503):
+        return "overloaded"
+    return "status" if status >= 500 else "refused"
 
 
 class Unusable(Exception):

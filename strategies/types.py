@@ -77,7 +77,8 @@ class Sampling:
 class Step:
     """A piece of a path: text, and the token ids it came as (none from an engine that does not tell them).
 
-    `thought` is how many of its tokens are the model's own thinking, up to its `</think>`.
+    `thought` is how many of its tokens are the model's own thinking, up to its `</think>`. `engine` names the one that
+    wrote it, whose cache has it.
     """
 
     text: str
@@ -86,6 +87,7 @@ class Step:
     logprobs: tuple[Logprob, ...] = ()
     calls: tuple[ToolCall, ...] = ()
     thought: int = 0
+    engine: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,7 @@ class Chunk:
     logprobs: tuple[Logprob, ...] = ()
     calls: tuple[ToolCall, ...] = ()
     usage: Usage | None = None
+    engine: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

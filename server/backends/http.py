@@ -1,51 +1,68 @@
 """Calls to an engine: a JSON answer, a stream of JSON events, an answer as it comes. Knows nothing of what they say."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import msgspec
 
-from strategies.protocols import BackendError
+from strategies.protocols import BackendError, Cause
 
 LONGEST_FRAME = 8 << 20
 """Bytes of the longest event that an engine may send; one with log-probabilities of a whole group has far less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds to wait for an engine: for a connection, for a stream's first event (in which it may have to queue), for
+    each further one or the answer to what takes no sampling, and for such an answer as a whole (None: no limit).
+    """
+
+    connect: float = 2.0
+    first: float = 300.0
+    idle: float = 30.0
+    whole: float | None = None
 
 
 class Upstream:
     """One engine over HTTP. Leaving a stream closes its socket at once, which makes the engine abort."""
 
     def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        url: str,
-        *,
-        api_key: str | None = None,
-        timeout: aiohttp.ClientTimeout | None = None,
+        self, session: aiohttp.ClientSession, url: str, *, api_key: str | None = None, patience: Patience | None = None
     ) -> None:
         self.session, self.url = session, url.rstrip("/")
-        headers = {"content-type": "application/json", "accept-encoding": "identity"}
-        headers |= {"authorization": f"Bearer {api_key}"} if api_key else {}
-        self._options: dict[str, Any] = {"headers": headers, "timeout": timeout}
+        self._patience = wait = patience or Patience()
+        self._headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        self._headers |= {"authorization": f"Bearer {api_key}"} if api_key else {}
+        connect = {"connect": wait.connect, "sock_connect": wait.connect}
+        self._told = aiohttp.ClientTimeout(wait.whole, **connect, sock_read=wait.idle)
+        self._sampled = aiohttp.ClientTimeout(None, **connect, sock_read=wait.first)
 
     async def get(self, path: str) -> bytes:
         """The body of a GET. Raises BackendError."""
         with translated():
-            async with self.session.get(self.url + path, **self._options) as response:
+            async with self.session.get(self.url + path, headers=self._headers, timeout=self._told) as response:
                 return await read(response)
 
     async def post(self, path: str, body: dict[str, Any]) -> bytes:
         """The body of the answer to a POST. Raises BackendError, with the engine's status where it answered."""
         with translated():
-            async with self.session.post(self.url + path, data=msgspec.json.encode(body), **self._options) as response:
+            async with self._posted(path, body, self._told) as response:
                 return await read(response)
+
+    def _posted(
+        self, path: str, body: dict[str, Any], timeout: aiohttp.ClientTimeout
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        data = msgspec.json.encode(body)
+        return self.session.post(self.url + path, data=data, headers=self._headers, timeout=timeout)
 
     @asynccontextmanager
     async def relay(self, path: str, body: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer as it comes, a good one. Raises BackendError."""
         with translated():
-            async with self.session.post(self.url + path, data=msgspec.json.encode(body), **self._options) as response:
+            async with self._posted(path, body, self._sampled) as response:
                 try:
                     if response.status >= 400:
                         await read(response)
@@ -56,7 +73,13 @@ class Upstream:
     @asynccontextmanager
     async def sse(self, path: str, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[bytes]]:
         """The data of each server-sent event, `[DONE]` left out. Raises BackendError."""
-        async with self.relay(path, body) as response, aclosing(frames(response.content)) as data:
+
+        def begun() -> None:
+            """The engine queues no more: from now on it may be silent for as long as a stream may."""
+            if response.connection and response.connection.protocol:
+                response.connection.protocol.read_timeout = self._patience.idle
+
+        async with self.relay(path, body) as response, aclosing(frames(response.content, begun)) as data:
             yield data
 
 
@@ -65,8 +88,16 @@ async def read(response: aiohttp.ClientResponse) -> bytes:
     body = await response.read()
     if response.status >= 400:
         message, param = said(body)
-        raise BackendError(message or f"the engine answered {response.status}", response.status, param)
+        after = seconds_of(response.headers.get("retry-after"))
+        raise BackendError(
+            message or f"the engine answered {response.status}", response.status, param, retry_after=after
+        )
     return body
+
+
+def seconds_of(retry_after: str | None) -> float | None:
+    """A Retry-After header in seconds (RFC 9110, section 10.2.3); None where it names a date, or nothing."""
+    return float(retry_after) if retry_after and retry_after.isdecimal() and len(retry_after) < 10 else None
 
 
 def said(body: bytes) -> tuple[str, str | None]:
@@ -83,10 +114,15 @@ def said(body: bytes) -> tuple[str, str | None]:
     return str(error.get("message", error))[:500], field
 
 
-async def frames(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
-    """The data lines of a stream. Raises BackendError where it ends without `[DONE]`."""
-    rest = b""
+async def frames(content: aiohttp.StreamReader, begun: Callable[[], None] = lambda: None) -> AsyncGenerator[bytes]:
+    """The data lines of a stream; `begun` is called when the first has come. Raises BackendError where it ends without
+    `[DONE]`.
+    """
+    rest, first = b"", True
     async for data in content.iter_any():
+        if first:
+            first = False
+            begun()
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
             if line.startswith(b"data:"):
@@ -95,8 +131,8 @@ async def frames(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
                     return
                 yield frame
         if len(rest) > LONGEST_FRAME:
-            raise BackendError("the engine sent an event of more than 8 MiB")
-    raise BackendError("the engine's stream ended before its time")
+            raise BackendError("the engine sent an event of more than 8 MiB", cause="garbage")
+    raise BackendError("the engine's stream ended before its time", cause="reset")
 
 
 @contextmanager
@@ -105,4 +141,16 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise BackendError(f"no answer from the engine: {type(error).__name__}") from error
+        raise BackendError(f"no answer from the engine: {type(error).__name__}", cause=kind_of(error)) from error
+
+
+def kind_of(error: Exception) -> Cause:
+    """The cause that a fault of the connection is."""
+    match error:
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+            return "connect"
+        case TimeoutError():
+            return "timeout"
+        case aiohttp.ClientResponseError() | aiohttp.InvalidURL():
+            return "garbage"
+    return "reset"

@@ -20,7 +20,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from server.backends.batching import Batches
-from server.backends.http import Upstream
+from server.backends.http import Patience, Upstream
 from server.backends.lately import Lately
 from server.backends.tokens import Ids, Tokens
 from server.backends.values import Classes, Pairs, Pools, Row, at_places, in_order, value_of, whole
@@ -30,7 +30,7 @@ from strategies.types import Candidate
 from strategies.verifiers.asking import shown
 from strategies.verifiers.base import question
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 120.0
 """How long a request may take, queueing included."""
 PREFIXES = 1 << 14
@@ -145,8 +145,8 @@ class Scorers:
 
     def __call__(self, reward: Reward) -> PoolingScorer:
         if reward not in self._scorers:
-            timeout = aiohttp.ClientTimeout(ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
-            upstream = Upstream(self._session, reward.url, api_key=reward.api_key, timeout=timeout)
+            patience = Patience(CONNECT_SECONDS, idle=ANSWER_SECONDS, whole=ANSWER_SECONDS)
+            upstream = Upstream(self._session, reward.url, api_key=reward.api_key, patience=patience)
             self._scorers[reward] = PoolingScorer(upstream, reward.model, self._tasks)
         return self._scorers[reward]
 

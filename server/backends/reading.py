@@ -8,7 +8,8 @@ from strategies.types import Call, Chunk, Finish
 class Reading:
     """What one continuation has said so far, while that is needed to tell what its end means."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, engine: str = "") -> None:
+        self.engine = engine
         self.step = call.sampling.step
         self.ids: list[int] = []
         self.said = ""
@@ -36,7 +37,8 @@ class Reading:
         count = len(tokens) if choice.token_ids is not None else int(bool(text))
         self.tokens += count
         calls = tuple(map(call_part, choice.delta.tool_calls or ())) if choice.delta else ()
-        return Chunk(text, choice.index, tuple(tokens), count, finish, logprobs_of(choice.logprobs), calls)
+        told = logprobs_of(choice.logprobs)
+        return Chunk(text, choice.index, tuple(tokens), count, finish, told, calls, engine=self.engine)
 
     def _told(self, delta: Delta) -> str:
         """The text of a chat chunk; thinking that the engine has set apart goes back between its tags."""
@@ -56,6 +58,6 @@ class Reading:
             case "length":
                 return "length"
             case "abort" | "error" as reason:
-                raise BackendError(f"the engine gave a sequence up: {reason}")
+                raise BackendError(f"the engine gave a sequence up: {reason}", cause="error_in_stream")
         ours = self.step and choice.stop_reason == self.step and self.step not in self._stops
         return "step" if ours else "stop"

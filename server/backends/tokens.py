@@ -8,7 +8,7 @@ import msgspec
 
 from server.backends.http import Upstream
 from server.backends.lately import Lately
-from server.backends.wire import Tokenized
+from server.backends.wire import Tokenized, answer_as
 from strategies.protocols import BackendError
 from strategies.types import Message
 from strategies.verifiers.base import text_of
@@ -64,10 +64,7 @@ class Tokens:
 
     async def _ask(self, body: dict[str, Any]) -> Ids:
         told = await self._upstream.post("/tokenize", {"model": self._model, **body})
-        try:
-            return tuple(msgspec.json.decode(told, type=Tokenized).tokens)
-        except msgspec.DecodeError as error:
-            raise BackendError("the engine sent token ids that cannot be read") from error
+        return tuple(answer_as(Tokenized, told).tokens)
 
 
 def named(said: bytes) -> bytes:

@@ -10,11 +10,9 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from server.backends.http import Upstream
 from server.backends.reading import Reading
-from server.backends.wire import Detokenized, Model, Models, Tokenized, decoded, usage_of
+from server.backends.wire import Detokenized, Model, Models, Tokenized, answer_as, decoded, usage_of
 from strategies.protocols import BackendError
 from strategies.types import Call, Chunk, Prompt
 
@@ -34,8 +32,8 @@ log = logging.getLogger(__name__)
 class Vllm:
     """One model of one engine, as a `Backend`."""
 
-    def __init__(self, upstream: Upstream, model: str, max_model_len: int | None = None) -> None:
-        self.upstream, self.model, self.max_model_len = upstream, model, max_model_len
+    def __init__(self, upstream: Upstream, model: str, max_model_len: int | None = None, name: str = "") -> None:
+        self.upstream, self.model, self.max_model_len, self.name = upstream, model, max_model_len, name
         self._tokenizes = True
         self._thinks: dict[tuple[int, ...], bool] = {}
         self._words: dict[str, tuple[int, ...]] = {}
@@ -47,7 +45,7 @@ class Vllm:
         body = {"model": self.model, "messages": prompt.messages, "add_generation_prompt": True}
         body |= templated(prompt)
         try:
-            told = msgspec.json.decode(await self.upstream.post("/tokenize", body), type=Tokenized)
+            told = answer_as(Tokenized, await self.upstream.post("/tokenize", body))
         except BackendError as error:
             if error.status not in (404, 405):
                 raise
@@ -86,7 +84,7 @@ class Vllm:
         if text in self._words:
             return self._words[text]
         body = {"model": self.model, "prompt": text, "add_special_tokens": False}
-        told = tuple(msgspec.json.decode(await self.upstream.post("/tokenize", body), type=Tokenized).tokens)
+        told = tuple(answer_as(Tokenized, await self.upstream.post("/tokenize", body)).tokens)
         if len(told) <= WORDS:
             if len(self._words) >= REMEMBERED:
                 self._words.clear()
@@ -95,7 +93,7 @@ class Vllm:
 
     async def _text(self, ids: Sequence[int]) -> str:
         body = {"model": self.model, "tokens": ids}
-        return msgspec.json.decode(await self.upstream.post("/detokenize", body), type=Detokenized).prompt
+        return answer_as(Detokenized, await self.upstream.post("/detokenize", body)).prompt
 
     def _unrendered(self, prompt: Prompt) -> Prompt:
         """The prompt as it is, with a guess at the room: some four characters are a token."""
@@ -118,12 +116,12 @@ class Vllm:
             yield chunks
 
     async def _chunks(self, frames: AsyncIterator[bytes], call: Call) -> AsyncGenerator[Chunk]:
-        readings = [Reading(call) for _ in range(call.n)]
+        readings = [Reading(call, self.name) for _ in range(call.n)]
         async for data in frames:
             frame = decoded(data)
             for choice in frame.choices:
                 if not 0 <= choice.index < call.n:
-                    raise BackendError("the engine answered a sequence that was not asked for")
+                    raise BackendError("the engine answered a sequence that was not asked for", cause="garbage")
                 reading = readings[choice.index]
                 chunk = reading.chunk(choice)
                 yield replace(chunk, text=chunk.text + await self._rest(reading)) if chunk.finish == "step" else chunk
@@ -200,4 +198,4 @@ def has_images(prompt: Prompt) -> bool:
 
 async def models(upstream: Upstream) -> list[Model]:
     """The models an engine serves. Raises BackendError."""
-    return msgspec.json.decode(await upstream.get("/v1/models"), type=Models).data
+    return answer_as(Models, await upstream.get("/v1/models")).data

@@ -1,6 +1,6 @@
 """What vLLM sends, as typed structs, and what of it means what to us."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -90,19 +90,32 @@ class Models(msgspec.Struct):
     data: list[Model]
 
 
+class Version(msgspec.Struct):
+    version: str
+
+
 DECODER = msgspec.json.Decoder(Frame)
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+
+def answer_as(shape: type[Shape], data: bytes) -> Shape:
+    """An answer as it should be. Raises BackendError where it is not."""
+    try:
+        return msgspec.json.decode(data, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BackendError("the engine sent an answer that cannot be read", cause="garbage") from error
 
 
 def decoded(data: bytes) -> Frame:
     """One event. Raises BackendError where it is none, or tells of an error."""
     try:
         frame = DECODER.decode(data)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise BackendError("the engine sent an event that cannot be read") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BackendError("the engine sent an event that cannot be read", cause="garbage") from error
     if frame.error:
         said = frame.error if isinstance(frame.error, dict) else {"message": frame.error}
         code = said.get("code")
-        raise BackendError(str(said.get("message")), code if isinstance(code, int) else None)
+        raise BackendError(str(said.get("message")), code if isinstance(code, int) else None, cause="error_in_stream")
     return frame
 
 
@@ -122,6 +135,8 @@ def logprobs_of(told: Logprobs | None) -> tuple[Logprob, ...]:
             for one in told.content
         )
     known = told.top_logprobs or [None] * len(told.token_logprobs)
+    if not len(told.tokens) == len(told.token_logprobs) == len(known):
+        raise BackendError("the engine told log-probabilities of other tokens than it sampled", cause="garbage")
     each = zip(told.tokens, told.token_logprobs, known, strict=True)
     return tuple(Logprob(p or 0.0, top or {}, token) for token, p, top in each)
 

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.engine import simulated
 from benchmarks.engine_replies import Reply
 from benchmarks.engine_text import decode
-from server.settings import Engine, Limits, Settings
+from server.settings import Engine, Limits, PoolSettings, Settings
 from tests.serving import body, content_of, ponder, serving, until
 
 pytestmark = pytest.mark.anyio
@@ -285,7 +285,7 @@ async def test_a_client_that_hangs_up_stops_the_work(strategy, streamed):
 async def test_one_failing_group_is_lost_samples_not_a_failed_request():
     calls = iter(range(100))
     reply = lambda ask: Reply(fault="frame") if next(calls) == 0 else "\\boxed{5}"  # noqa: E731
-    async with ponder(reply) as served:
+    async with ponder(reply, settings=Settings(pool=PoolSettings(retry_reserve=0))) as served:
         answer = (await served.chat(reasoning_strategy={"name": "self_consistency", "n": 8}, return_trace=True)).json()
     assert answer["choices"][0]["message"]["content"].endswith("\\boxed{5}")
     assert [lost["id"] for lost in answer["ponder"]["lost"]]

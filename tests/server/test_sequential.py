@@ -1,5 +1,7 @@
 """Strategies that answer again, or look before they search, over HTTP."""
 
+from functools import partial
+
 import anyio
 import pytest
 
@@ -56,10 +58,11 @@ async def test_every_budget_cuts_and_still_answers(strategy, limit, budget):
 async def test_a_client_that_hangs_up_stops_the_work(strategy):
     async with ponder(lambda ask: Reply("word ", ends=False), delay=0.01) as served:
         request = body(served, "hi", reasoning_strategy=strategy, stream=True)
-        with anyio.move_on_after(0.3):
-            async with served.client.stream("POST", "/v1/chat/completions", json=request) as response:
-                await response.aread()
-        await until(lambda: served.engine.running == 0)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(served.client.post, "/v1/chat/completions", json=request))
+            await until(lambda: served.engine.running > 0, 10)
+            tasks.cancel_scope.cancel()
+        await until(lambda: served.engine.running == 0, 10)
         assert served.engine.aborted > 0
 
 

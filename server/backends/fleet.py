@@ -1,0 +1,162 @@
+"""One model of one or several engines, as a backend: chooses who gets a call, and makes again what nobody answered."""
+
+import hashlib
+import random
+from array import array
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import anyio
+import msgspec
+
+from server.backends.health import Health
+from server.backends.http import Upstream
+from server.backends.placement import choose
+from server.backends.retries import Retries, transient
+from server.backends.vllm import Vllm
+from server.metrics import Metrics
+from strategies.protocols import BackendError
+from strategies.types import Call, Chunk, Prompt
+
+JITTER = 0.1
+"""Seconds that a retry waits at most, a random part of it, so that not all come at once."""
+
+
+@dataclass
+class Host:
+    """One engine: its name, its calls, how it is, and the sequences that it has in flight for us."""
+
+    name: str
+    upstream: Upstream
+    health: Health
+    load: int = 0
+
+    @contextmanager
+    def carrying(self, n: int) -> Iterator[None]:
+        """A call of `n` sequences, whose failure counts against the engine where it is the engine's."""
+        self.load += n
+        probe = self.health.begin()
+        try:
+            yield
+        except BackendError as error:
+            if transient(error) and error.status != 429:
+                self.health.failed(probe)
+            else:
+                self.health.answered()
+            raise
+        finally:
+            self.load -= n
+            self.health.end(probe)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model at one engine."""
+
+    host: Host
+    vllm: Vllm
+
+    @property
+    def name(self) -> str:
+        return self.host.name
+
+    @property
+    def load(self) -> int:
+        return self.host.load
+
+
+class Fleet:
+    """The engines that serve one model, as a `Backend`. They are taken to tokenise alike: it is the same model.
+
+    A call that fails before its first piece came is made once more, on another engine where there is one, while the
+    retry budget lasts. Where all engines are out, calls go to them all the same: they may be better than they look.
+    """
+
+    def __init__(self, members: Sequence[Member], retries: Retries, factor: float, metrics: Metrics) -> None:
+        self._members, self._retries, self._factor, self._metrics = members, retries, factor, metrics
+
+    async def render(self, prompt: Prompt) -> Prompt:
+        failed: Member | None = None
+        while True:
+            member = self._place(key_of(prompt), 0, failed)
+            try:
+                with member.host.carrying(0):
+                    rendered = await member.vllm.render(prompt)
+                    member.host.health.answered()
+                    return rendered
+            except BackendError as error:
+                await self._again(error, member, last=failed is not None)
+                failed = member
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
+        async with aclosing(self._chunks(call)) as chunks:
+            yield chunks
+
+    async def _chunks(self, call: Call) -> AsyncGenerator[Chunk]:
+        failed: Member | None = None
+        home = call.steps[-1].engine if call.steps else ""
+        while True:
+            member, begun = self._place(key_of(call.prompt), call.n, failed, home), False
+            try:
+                with member.host.carrying(call.n):
+                    async with member.vllm.stream(call) as chunks:
+                        async for chunk in chunks:
+                            if not begun:
+                                begun = True
+                                member.host.health.answered()
+                            yield chunk
+                self._retries.earn()
+                return
+            except BackendError as error:
+                if begun:
+                    error.elsewhere = transient(error) and self._other(member)
+                    raise
+                await self._again(error, member, last=failed is not None)
+                failed = member
+
+    @asynccontextmanager
+    async def relay(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer of one of the engines as it comes, a good one; asked for once. Raises BackendError."""
+        key = digest(msgspec.json.encode(body.get("prompt") or body.get("messages")))
+        member = self._place(key, 1)
+        with member.host.carrying(1):
+            async with member.vllm.upstream.relay(path, dict(body)) as response:
+                member.host.health.answered()
+                yield response
+
+    def _place(self, key: bytes, n: int, failed: Member | None = None, home: str = "") -> Member:
+        """Who gets a call: another than the one that failed it, among those that are well, while there are such."""
+        well = [member for member in self._members if member.host.health.admits] or self._members
+        others = [member for member in well if member is not failed]
+        return choose(others or well, key, n, self._factor, home)
+
+    def _other(self, member: Member) -> bool:
+        """Whether another engine is in."""
+        return any(other is not member and not other.host.health.out for other in self._members)
+
+    async def _again(self, error: BackendError, member: Member, *, last: bool) -> None:
+        """Wait until the call may be made again. Raises the error where it may not: within the deadline, or at all."""
+        if last or not transient(error):
+            raise error
+        wait = random.uniform(0, JITTER)
+        if error.retry_after and not self._other(member):
+            wait += error.retry_after
+        if anyio.current_time() + wait >= anyio.current_effective_deadline() or not self._retries.spend():
+            raise error
+        self._metrics.retries.inc()
+        await anyio.sleep(wait)
+
+
+def key_of(prompt: Prompt) -> bytes:
+    """What stands for a prompt: all calls of a search that continue it share it."""
+    if prompt.ids is not None:
+        return digest(array("q", prompt.ids).tobytes())
+    return digest(msgspec.json.encode(prompt.messages))
+
+
+def digest(said: bytes) -> bytes:
+    return hashlib.blake2b(said, digest_size=16).digest()
