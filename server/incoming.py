@@ -12,7 +12,9 @@ from server.errors import ApiError, ErrorBody, from_validation, refused
 from server.settings import Settings
 
 Body = TypeVar("Body", bound=BaseModel)
-ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (400, 404, 413, 500, 502, 503)}
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorBody} for status in (400, 404, 413, 500, 502, 503, 504)
+}
 DEFAULT: dict[int | str, dict[str, Any]] = {"default": {"model": ErrorBody}}
 """What else a route may answer; there is no 422 of FastAPI's."""
 DEEPEST = 64

@@ -96,6 +96,9 @@ class Limits(Part):
     tokens: int = Field(1 << 20, ge=1, description="tokens sampled for one request, and its budget where it names none")
     samples: int = Field(8192, ge=1, description="sequences started for one request")
     seconds: float = Field(600.0, gt=0, description="wall time of one request")
+    quorum: float = Field(
+        0.5, ge=0, le=1, description="the share of a request's sequences that has to be left for an answer"
+    )
     body_bytes: int = Field(8 << 20, ge=1)
     messages: int = Field(4096, ge=1, description="messages, or items of input, of one request")
     unknown_fields: Literal["refuse", "pass_on"] = "refuse"
