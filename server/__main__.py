@@ -24,6 +24,7 @@ class Serve(BaseSettings):
     config: Path | None = Field(None, description="the settings file, instead of ./ponder.toml")
     host: str | None = Field(None, description="the address to listen on [127.0.0.1]")
     port: int | None = Field(None, ge=0, le=65535, description="the port to listen on [8000]; 0 picks a free one")
+    workers: int | None = Field(None, ge=1, le=256, description="processes that serve [1]")
     engine_url: str | None = Field(None, description="a running vLLM, instead of a local one")
     engine_api_key: SecretStr | None = Field(None, description="its API key")
     model: str | None = Field(None, description="a Hugging Face id or a folder, for the local vLLM [the default model]")
@@ -34,9 +35,9 @@ class Serve(BaseSettings):
         """The settings of file and environment, with these flags over them."""
         made = load(self.config)
         changes: dict[str, Any] = {}
-        if self.host is not None or self.port is not None:
-            where = {"host": self.host, "port": self.port}
-            given = {name: value for name, value in where.items() if value is not None}
+        flags = {"host": self.host, "port": self.port, "workers": self.workers}
+        given = {name: value for name, value in flags.items() if value is not None}
+        if given:
             changes["server"] = Server(**{**made.server.model_dump(), **given})
         if self.engine_url:
             changes["engines"] = (Engine(url=self.engine_url, api_key=self.engine_api_key),)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -42,8 +43,10 @@ class App(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
+def create_app(settings: Settings, registry: Registry | None = None, shared: Path | None = None) -> FastAPI:
     """The server for these settings. Engines may still be down when it starts.
+
+    `shared` is the socket of `serve_shared`, where this is one of several processes that share quotas and queue.
 
     Raises ValueError, which names the setting, where a preset of the settings could not work.
     """
