@@ -13,6 +13,7 @@ from server.errors import ApiError, Asked, refused
 from server.idempotency import Jobs
 from server.incoming import DEFAULT, ERRORS, asked, body_of
 from server.metrics import Metrics
+from server.pace import Pace
 from server.reply import Reply
 from server.resolve import resolve
 from server.responses.reply import ResponsesReply
@@ -64,14 +65,16 @@ async def planned(request: Request, wanted: ChatRequest) -> Work:
     plan = resolve(wanted, state.settings, state.registry, await pool.models())
     reply = Reply(plan, f"chatcmpl-{secrets.token_hex(12)}", Meter(plan.budget))
     request.state.asked.meter = reply.meter
-    return Work(plan, reply, pool, state.metrics, state.compute, state.scorers)
+    return Work(
+        plan, reply, pool, state.metrics, state.compute, state.scorers, Pace(state.settings.server.pending_events)
+    )
 
 
 def answered(request: Request, wanted: BaseModel, work: Work, reply: Teller) -> Response:
     """The work's reply as a stream or as one body; of a request that came before, the reply to that one."""
     settings: Settings = request.app.state.settings
     jobs: Jobs = request.app.state.jobs
-    made = EventStream(work, reply, settings.server.keep_alive) if work.plan.stream else Whole(work, reply)
+    made = EventStream(work, reply, settings.server.keep_alive, work.pace) if work.plan.stream else Whole(work, reply)
     return jobs.joined(request, wanted, made)
 
 

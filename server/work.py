@@ -5,6 +5,7 @@ from dataclasses import replace
 from server.backends.pool import Pool
 from server.backends.pooling import Scorers
 from server.metrics import Metrics
+from server.pace import Pace, Paced
 from server.reply import Reply
 from server.resolve import Plan
 from server.workers import Turn
@@ -19,11 +20,19 @@ class Work:
     """What a reply tells about: `await work(observe)` does all of it."""
 
     def __init__(
-        self, plan: Plan, reply: Reply, pool: Pool, metrics: Metrics, compute: Compute, scorers: Scorers
+        self,
+        plan: Plan,
+        reply: Reply,
+        pool: Pool,
+        metrics: Metrics,
+        compute: Compute,
+        scorers: Scorers,
+        pace: Pace,
     ) -> None:
         self.plan, self.reply, self.metrics = plan, reply, metrics
         self.compute, self.scorers = Turn(compute), scorers
-        self.backend = pool.backend(plan.engine_model)
+        self.pace = pace
+        self.backend = Paced(pool.backend(plan.engine_model), pace)
 
     async def __call__(self, observe: Observer) -> None:
         plan, meter = self.plan, self.reply.meter
