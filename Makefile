@@ -4,7 +4,7 @@ MODEL ?=
 VENV := .venv/bin
 COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: run test test-all lint format lock clean
+.PHONY: run test test-all audit lint format lock clean
 
 # Serve on 127.0.0.1:8000 (PONDER_PORT moves it); MODEL is a Hugging Face id or a folder.
 run:
@@ -18,6 +18,10 @@ test:
 test-all:
 	$(PYTHON) deploy/install.py dev engine model clients
 	$(VENV)/python -m pytest
+
+audit:
+	$(PYTHON) deploy/install.py dev
+	$(VENV)/python deploy/audit.py
 
 lint:
 	$(PYTHON) deploy/install.py dev
