@@ -40,10 +40,18 @@ class ApiError(Exception):
     """An error that the caller is told, with the HTTP status it goes out with."""
 
     def __init__(
-        self, status: int, message: str, *, param: str | None = None, code: str | None = None, type: str | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        type: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.param, self.code = status, message[:LONGEST], param, code
+        self.headers = headers or {}
         self.type = type or ("invalid_request_error" if status < 500 else "server_error")
 
     def body(self) -> dict[str, Any]:
@@ -58,7 +66,7 @@ class ApiError(Exception):
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
         again = self.status in (429, 503) and "x-should-retry" not in (headers or {})
         wait = {"retry-after": str(RETRY_AFTER)} if again else {}
-        return JSONResponse(self.body(), self.status, {**wait, **(headers or {})})
+        return JSONResponse(self.body(), self.status, {**wait, **self.headers, **(headers or {})})
 
 
 @dataclass
@@ -88,7 +96,7 @@ class Asked:
         """That a retry would spend the same again, where something was spent."""
         if self.meter is None:
             return {}
-        began = self.meter.spent.calls > 0 and status in (500, 502)
+        began = self.meter.spent.calls > 0 and status in (500, 502, 504)
         spent = self.meter.spent.tokens > 0 and status == 503
         return {"x-should-retry": "false"} if began or spent else {}
 
@@ -122,6 +130,8 @@ def is_kind(part: str) -> bool:
 
 def from_engine(error: BackendError) -> ApiError:
     """What an engine's failure is to the caller."""
+    if error.cause == "timeout":
+        return ApiError(504, str(error), code="engine_timeout")
     match error.status:
         case 400 if "maximum context length" in str(error) or "the model takes" in str(error):
             return refused(str(error), "messages", "context_length_exceeded")

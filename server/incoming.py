@@ -10,9 +10,11 @@ from starlette.requests import ClientDisconnect
 
 from server.errors import ApiError, ErrorBody, from_validation, refused
 from server.settings import Settings
+from server.tenants import Tenant
 
 Body = TypeVar("Body", bound=BaseModel)
-ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (400, 404, 413, 500, 502, 503)}
+STATUSES = (400, 401, 404, 413, 429, 500, 502, 503, 504)
+ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in STATUSES}
 DEFAULT: dict[int | str, dict[str, Any]] = {"default": {"model": ErrorBody}}
 """What else a route may answer; there is no 422 of FastAPI's."""
 DEEPEST = 64
@@ -27,6 +29,12 @@ def body_of(kind: type[BaseModel]) -> dict[str, Any]:
     """What the OpenAPI document says of a route that reads such a body itself."""
     schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def tenant_of(request: Request) -> Tenant:
+    """Whose request this is."""
+    tenant: Tenant = request.state.tenant
+    return tenant
 
 
 async def asked(request: Request, kind: type[Body]) -> Body:

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from server import descriptors, paths, supervisor
 from server.app import create_app
+from server.auth import unguarded
 from server.backends.local import EngineFailed, EngineSpec, LocalEngine, local_engine
 from server.drain import Drain
 from server.protocol import configured
@@ -120,6 +121,8 @@ class Leaving:
 
 def listen(settings: Settings) -> socket.socket:
     """The socket to serve on, taken before an engine is loaded for nothing."""
+    if why_not := unguarded(settings):
+        sys.exit(f"ponder: {why_not}")
     where = settings.server.host, settings.server.port
     family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
     listener = socket.socket(family)

@@ -1,7 +1,10 @@
 """One request at work: its runs, on one meter."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
+from server.backends.marked import Marked
 from server.backends.pool import Pool
 from server.backends.pooling import Scorers
 from server.metrics import Metrics
@@ -27,12 +30,13 @@ class Work:
         metrics: Metrics,
         compute: Compute,
         scorers: Scorers,
+        marks: Mapping[str, Any],
         pace: Pace,
     ) -> None:
         self.plan, self.reply, self.metrics = plan, reply, metrics
         self.compute, self.scorers = Turn(compute), scorers
         self.pace = pace
-        self.backend = Paced(pool.backend(plan.engine_model), pace)
+        self.backend = Paced(Marked(pool.backend(plan.engine_model), marks), pace)
 
     async def __call__(self, observe: Observer) -> None:
         plan, meter = self.plan, self.reply.meter
@@ -55,6 +59,7 @@ class Work:
                 watched=plan.stream,
                 compute=self.compute,
                 scorers=self.scorers,
+                quorum=plan.quorum,
             )
 
         with self.metrics.request(*labels, meter):
