@@ -4,7 +4,7 @@ MODEL ?=
 VENV := .venv/bin
 COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: run test test-all chaos lint format lock clean
+.PHONY: run test test-all chaos lint format lock clean audit
 
 # Serve on 127.0.0.1:8000 (PONDER_PORT moves it); MODEL is a Hugging Face id or a folder.
 run:
@@ -23,6 +23,10 @@ test-all:
 chaos:
 	$(PYTHON) deploy/install.py dev
 	$(VENV)/python -m tests.chaos --out docs/results/chaos.json
+
+audit:
+	$(PYTHON) deploy/install.py dev
+	$(VENV)/python deploy/audit.py
 
 lint:
 	$(PYTHON) deploy/install.py dev

@@ -17,6 +17,9 @@ from server.app import create_app
 from server.protocol import configured
 from server.settings import Engine, Settings
 
+SNDBUF = 1 << 16
+"""Bytes that the kernel takes for a client that does not read: few, so that the server notices soon."""
+
 
 @dataclass
 class Served:
@@ -61,6 +64,7 @@ def content_of(chunks):
 async def serving(settings):
     """A Ponder with these settings."""
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SNDBUF)
     app = create_app(settings)
     server = uvicorn.Server(configured(app, settings.door))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
