@@ -161,8 +161,8 @@ class Run:
     async def score(self, candidates: Iterable[Candidate], ahead: Iterable[Candidate] | None = None) -> list[Candidate]:
         """The same candidates, judged: by what became of them, where that is told as `ahead`, one each.
 
-        As they were, with a note, where the verifier's engine fails, or takes more than its share of the time left: then
-        it is not asked again.
+        As they were, with a note, where the verifier's engine fails, or takes more than its share of the time left. It
+        is not asked again then.
         """
         candidates = list(candidates)
         if self.verifier is None:
@@ -180,9 +180,9 @@ class Run:
         """The verifier's scores, in its share of the time. Raises BackendError."""
         if self._too_slow:
             raise BackendError("it was too slow before", cause="timeout")
-        with anyio.move_on_after(PATIENCE * self._meter.left) as scope:
+        with anyio.move_on_after(PATIENCE * self._meter.left):
             return await verifier.score(candidates, self.ask)
-        self._too_slow = scope.cancelled_caught
+        self._too_slow = True
         raise BackendError("it took more than its share of the time", cause="timeout")
 
     def prune(self, candidates: Iterable[Candidate], why: str) -> None:
