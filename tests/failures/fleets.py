@@ -1,9 +1,14 @@
 """A server over several simulated engines, and engines that misbehave."""
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
 
 from benchmarks.engine import simulated
 from server.settings import Engine, PoolSettings, Settings
+from strategies.protocols import BackendError
+from strategies.testing import FakeBackend
+from strategies.types import Call
 from tests.serving import serving
 
 QUICK = PoolSettings(check_seconds=0.02, eject_seconds=0.05)
@@ -34,3 +39,17 @@ async def pair(reply=None, *, settings=None, patience=None, others=None, **optio
 def completions(engine):
     """The bodies of the completions that an engine was asked for."""
     return [request.body for request in engine.requests if request.path == "/v1/completions"]
+
+
+@dataclass
+class Breaking(FakeBackend):
+    """A fake engine whose calls break off after their first piece, those that `breaks` names."""
+
+    breaks: Callable[[Call], bool] = lambda call: True
+
+    async def _chunks(self, call, texts):
+        async with aclosing(super()._chunks(call, texts)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+                if self.breaks(call):
+                    raise BackendError("it broke off", cause="reset")

@@ -217,11 +217,11 @@ async def up(served):
 
 async def test_an_engine_that_died_is_left_out_and_comes_back():
     async with pair() as served:
-        for at in range(10):
+        for at in range(4):
             assert (await served.chat(f"question {at}")).status_code == 200
         dead = served.engines[0]
         await dead.close()
-        for at in range(40):
+        for at in range(12):
             assert (await served.chat(f"question {at}")).status_code == 200
         assert await up(served) == [False, True]
         again = Simulated(options=Options())
@@ -231,7 +231,7 @@ async def test_an_engine_that_died_is_left_out_and_comes_back():
                 while not all(await up(served)):
                     assert (await served.chat("are you there?")).status_code == 200
                     await anyio.sleep(0.01)
-            for at in range(20):
+            for at in range(8):
                 assert (await served.chat(f"question {at}")).status_code == 200
             assert completions(again)
         finally:
@@ -255,7 +255,7 @@ async def test_where_all_engines_are_out_they_are_asked_all_the_same():
 
         for at, engine in enumerate(served.engines):
             engine._respond = respond(at)
-        for at in range(20):
+        for at in range(12):
             assert (await served.chat(f"question {at}")).status_code == 502
         assert await up(served) == [False, False]
         broken = False
