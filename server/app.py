@@ -16,6 +16,7 @@ from server import engine_routes, errors, routes
 from server.auth import Authentication
 from server.backends.pool import pool
 from server.backends.pooling import scorers
+from server.drain import Drain, Draining
 from server.headers import Headers
 from server.idempotency import Jobs
 from server.metrics import Metrics
@@ -33,7 +34,8 @@ class App(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         routed = super().build_middleware_stack()
-        return Headers(Authentication(routed, self.state.tenants, self.state.settings.auth.open_metrics))
+        known = Authentication(routed, self.state.tenants, self.state.settings.auth.open_metrics)
+        return Headers(Draining(known, self.state.drain))
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -78,6 +80,7 @@ def create_app(settings: Settings, registry: Registry | None = None, shared: Pat
     app.state.metrics = Metrics()
     app.state.jobs = Jobs(settings.idempotency)
     app.state.started = anyio.Event()
+    app.state.drain = Drain()
     app.include_router(routes.router)
     app.include_router(engine_routes.router)
     errors.install(app)

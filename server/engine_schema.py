@@ -26,6 +26,7 @@ STRATEGIC = (
     "reasoning_effort",
     "reasoning_strategy",
     "reasoning_budget",
+    "reasoning_quorum",
     "reasoning_format",
     "return_trace",
 )

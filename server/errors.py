@@ -96,7 +96,7 @@ class Asked:
         """That a retry would spend the same again, where something was spent."""
         if self.meter is None:
             return {}
-        began = self.meter.spent.calls > 0 and status in (500, 502)
+        began = self.meter.spent.calls > 0 and status in (500, 502, 504)
         spent = self.meter.spent.tokens > 0 and status == 503
         return {"x-should-retry": "false"} if began or spent else {}
 
@@ -130,6 +130,8 @@ def is_kind(part: str) -> bool:
 
 def from_engine(error: BackendError) -> ApiError:
     """What an engine's failure is to the caller."""
+    if error.cause == "timeout":
+        return ApiError(504, str(error), code="engine_timeout")
     match error.status:
         case 400 if "maximum context length" in str(error) or "the model takes" in str(error):
             return refused(str(error), "messages", "context_length_exceeded")

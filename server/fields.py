@@ -48,6 +48,7 @@ FIELDS: dict[str, Fate] = {
     "include_reasoning": honoured("false: `reasoning_format: none`"),
     "reasoning_strategy": honoured("a strategy's name, or an object of its `name` and settings"),
     "reasoning_budget": honoured("any of `tokens`, `seconds`, `samples`"),
+    "reasoning_quorum": honoured("0 to 1: the share of the sequences that has to be left for an answer"),
     "reasoning_format": honoured("`think`, `fields` or `none`"),
     "reasoning_effort": honoured("`none` to `max`: a preset of strategy and budget"),
     "reasoning": honoured("OpenRouter's object"),

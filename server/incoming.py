@@ -13,7 +13,7 @@ from server.settings import Settings
 from server.tenants import Tenant
 
 Body = TypeVar("Body", bound=BaseModel)
-STATUSES = (400, 401, 404, 413, 429, 500, 502, 503)
+STATUSES = (400, 401, 404, 413, 429, 500, 502, 503, 504)
 ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in STATUSES}
 DEFAULT: dict[int | str, dict[str, Any]] = {"default": {"model": ErrorBody}}
 """What else a route may answer; there is no 422 of FastAPI's."""

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from server.backends.fleet import Fleet
+from server.drain import leave_with_server
 from server.errors import ApiError, as_api_error
 from server.gate import Permit
 from server.reply import DONE, frame
@@ -41,6 +42,7 @@ class Relay(Response):
             with unwrapped():
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(leave_with_client, receive)
+                    tasks.start_soon(leave_with_server, scope)
                     await self._admitted(scope, wire)
                     tasks.cancel_scope.cancel()
         except ClientGone:

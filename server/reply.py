@@ -87,7 +87,7 @@ class Reply:
         indices = range(len(self.plan.roots))
         choices = [self._folded(index, [piece for at, piece in pieces if at == index]) for index in indices]
         body = self._head("chat.completion") | {"choices": choices, "usage": self._usage()}
-        return body | {"ponder": self._trace()} if self.plan.trace else body
+        return body | {"ponder": self._trace()} if self.plan.trace else body | self._flags()
 
     def _folded(self, index: int, pieces: list[Piece]) -> dict[str, Any]:
         """One choice of a whole reply."""
@@ -115,7 +115,8 @@ class Reply:
             delta["tool_calls"] = [call_delta(call) for call in piece.calls]
         logprobs = self._logprobs(piece.logprobs) if piece.logprobs else None
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": piece.finish}
-        return self._head("chat.completion.chunk") | {"choices": [choice]}
+        flags = self._flags() if piece.finish and not self.plan.trace else {}
+        return self._head("chat.completion.chunk") | {"choices": [choice]} | flags
 
     def _usage(self) -> dict[str, Any]:
         completion = self.meter.spent.tokens
@@ -126,6 +127,10 @@ class Reply:
             "total_tokens": prompt + completion,
             "completion_tokens_details": {"reasoning_tokens": completion - self._recorder.answer_tokens},
         }
+
+    def _flags(self) -> dict[str, Any]:
+        """What the caller is told without asking, where there is something."""
+        return {"ponder": self._recorder.flags.model_dump()} if self._recorder.flagged else {}
 
     def _trace(self) -> dict[str, Any]:
         seconds = anyio.current_time() - self._started

@@ -34,6 +34,7 @@ class Plan:
     roots: tuple[Candidate, ...]
     sampling: Sampling
     budget: Budget
+    quorum: float
     format: Format
     stream: bool
     include_usage: bool
@@ -59,6 +60,7 @@ def resolve(request: ChatRequest, settings: Settings, registry: Registry, models
     budget = budget_of(request, effort, settings.limits)
     format = format_of(request, settings)
     prompt = prompt_of(request, strategy, settings)
+    quorum = settings.limits.quorum if request.reasoning_quorum is None else request.reasoning_quorum
     return Plan(
         model=request.model,
         engine_model=engine_model,
@@ -67,13 +69,14 @@ def resolve(request: ChatRequest, settings: Settings, registry: Registry, models
         roots=tuple(Candidate(prompt, id=str(index)) for index in range(request.n or 1)),
         sampling=sampling,
         budget=budget,
+        quorum=quorum,
         format=format,
         stream=bool(request.stream),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
         logprobs=(request.top_logprobs or 0) if request.logprobs else None,
         trace=bool(request.return_trace),
         full_trace=request.return_trace == "full",
-        described=described(engine_model, strategy, verifier_name, sampling, budget, format),
+        described=described(engine_model, strategy, verifier_name, sampling, budget, format, quorum),
     )
 
 
@@ -261,6 +264,7 @@ def described(
     sampling: Sampling,
     budget: Budget,
     format: Format,
+    quorum: float,
 ) -> PlanTrace:
     """The plan as the trace tells it."""
     wishes = {"max_tokens", "temperature", "top_p", "seed", "stop"}
@@ -272,4 +276,5 @@ def described(
         sampling={**drawn, **sampling.extra},
         budget={"tokens": budget.tokens, "samples": budget.samples, "seconds": budget.seconds},
         format=format,
+        quorum=quorum,
     )

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from server.admission import Size
 from server.backends.pool import Pool
 from server.cards import DescribedList, ModelCard, ModelList, cards, described
+from server.drain import Drain, leaving
 from server.errors import ApiError, Asked, refused
 from server.gate import Admitted, size_of
 from server.idempotency import Jobs
@@ -122,7 +123,10 @@ async def health() -> dict[str, str]:
 
 @router.get("/ready", responses={503: ERRORS[503]})
 async def ready(request: Request) -> dict[str, str]:
-    """An engine answers."""
+    """An engine answers, and this server is not about to end."""
+    drain: Drain = request.app.state.drain
+    if drain.begun:
+        raise leaving()
     pool: Pool = request.app.state.pool
     if not await pool.ready():
         raise ApiError(503, "no engine answers", code="engine_unavailable", type="service_unavailable_error")

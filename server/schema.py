@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.settings import BudgetSpec, EffortName, Format
-from server.trace import Trace
+from server.trace import Flags, Trace
 
 Role = Literal["developer", "system", "user", "assistant", "tool"]
 
@@ -147,6 +147,9 @@ class ChatRequest(Strict):
     reasoning_format: Format | None = Field(None, description="where the reasoning goes; none: nowhere")
     reasoning_effort: EffortName | None = None
     reasoning: Reasoning | None = None
+    reasoning_quorum: float | None = Field(
+        None, ge=0, le=1, description="the share of the sequences that has to be left for an answer; 0: any will do"
+    )
     return_trace: Literal["full"] | bool | None = Field(
         False, description="tell what happened, as it happens and in the end"
     )
@@ -207,4 +210,6 @@ class ChatCompletion(Wire):
     model: str
     choices: list[ReplyChoice]
     usage: CompletionUsage
-    ponder: Trace | None = Field(None, description="with return_trace: what happened")
+    ponder: Trace | Flags | None = Field(
+        None, description="with return_trace: what happened; without: what the answer had to do without, if anything"
+    )

@@ -18,6 +18,7 @@ from server import paths
 from server.app import create_app
 from server.auth import unguarded
 from server.backends.local import EngineFailed, EngineSpec, LocalEngine, local_engine
+from server.drain import Drain
 from server.protocol import configured
 from server.settings import Engine, Settings
 from strategies.protocols import BackendError
@@ -70,26 +71,39 @@ async def run(settings: Settings, listener: socket.socket, engine: LocalEngine |
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch)
-        tasks.start_soon(stop_on_signal, server)
+        tasks.start_soon(stop_on_signal, server, app.state.drain, settings)
         await server.serve(sockets=[listener])
         tasks.cancel_scope.cancel()
     return int(failed)
 
 
 class Server(uvicorn.Server):
-    """A uvicorn that leaves signals to us: its own way ends this process before the engine is gone."""
+    """A uvicorn that leaves signals to us: its own way cuts replies, and ends the process before the engine is gone."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
-async def stop_on_signal(server: uvicorn.Server) -> None:
-    """Let requests end on the first SIGINT or SIGTERM, and none on the second."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            server.force_exit = server.should_exit
-            server.should_exit = True
+async def stop_on_signal(server: uvicorn.Server, drain: Drain, settings: Settings) -> None:
+    """Drain on the first SIGTERM, or on the first SIGINT without delay, for that is somebody's at a terminal.
+
+    The second one ends everything at once.
+    """
+    delay, grace = settings.server.drain_delay, settings.server.drain_seconds
+
+    async def end(delay: float) -> None:
+        await drain.end(delay, grace)
+        server.should_exit = True
+
+    async with anyio.create_task_group() as tasks:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for number in signals:
+                if drain.begun:
+                    drain.over.set()
+                    server.force_exit = server.should_exit = True
+                else:
+                    tasks.start_soon(end, 0.0 if number == signal.SIGINT else delay)
 
 
 def listen(settings: Settings) -> socket.socket:

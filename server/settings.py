@@ -28,6 +28,8 @@ class Server(Part):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     keep_alive: float = Field(15.0, gt=0, description="seconds of silence on a stream before a comment is sent")
+    drain_delay: float = Field(5.0, ge=0, description="seconds of service after SIGTERM, in which /ready says 503")
+    drain_seconds: float = Field(20.0, ge=0, description="after that, for running requests to end")
     pending_events: int = Field(
         1024, ge=1, description="events that may wait for a slow client before its engines are read no further"
     )
@@ -97,6 +99,9 @@ class Limits(Part):
     tokens: int = Field(1 << 20, ge=1, description="tokens sampled for one request, and its budget where it names none")
     samples: int = Field(8192, ge=1, description="sequences started for one request")
     seconds: float = Field(600.0, gt=0, description="wall time of one request")
+    quorum: float = Field(
+        0.5, ge=0, le=1, description="the share of a request's sequences that has to be left for an answer"
+    )
     body_bytes: int = Field(8 << 20, ge=1)
     messages: int = Field(4096, ge=1, description="messages, or items of input, of one request")
     unknown_fields: Literal["refuse", "pass_on"] = "refuse"

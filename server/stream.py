@@ -14,6 +14,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from server.drain import leave_with_server
 from server.errors import ApiError, as_api_error
 from server.render import Piece
 from strategies.events import Event
@@ -60,7 +61,7 @@ class EventStream(Response):
         wire = Wire(send, self.raw_headers)
         try:
             with unwrapped():
-                await self._serve(receive, wire)
+                await self._serve(scope, receive, wire)
             await wire.body(self.reply.end(), more=False)
         except ClientGone:
             return
@@ -70,7 +71,7 @@ class EventStream(Response):
             self.failed = True
             await wire.body(self.reply.failure(as_api_error(error)), more=False)
 
-    async def _serve(self, receive: Receive, wire: "Wire") -> None:
+    async def _serve(self, scope: Scope, receive: Receive, wire: "Wire") -> None:
         tell, events = anyio.create_memory_object_stream[Event](math.inf)
 
         async def work() -> None:
@@ -79,6 +80,7 @@ class EventStream(Response):
 
         async with events, anyio.create_task_group() as tasks:
             tasks.start_soon(leave_with_client, receive)
+            tasks.start_soon(leave_with_server, scope)
             tasks.start_soon(work)
             due = anyio.current_time() + self.keep_alive
             while True:
@@ -119,6 +121,7 @@ class Whole(Response):
             with unwrapped():
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(leave_with_client, receive)
+                    tasks.start_soon(leave_with_server, scope)
                     await self.work(lambda event: pieces.extend(self.reply.pieces(event)))
                     tasks.cancel_scope.cancel()
         except ClientGone:

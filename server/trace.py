@@ -1,5 +1,6 @@
 """What happened during a request, as callers may see it: the `ponder` object of a reply, and its live events."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -8,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from strategies import select
 from strategies.answers import answer_of
 from strategies.events import Answered, Closed, Event, Lost, Note, Opened, Pruned, Scored, Started, Token
-from strategies.types import Candidate, Finish, Limit, Spent
+from strategies.types import Candidate, Cause, Finish, Limit, Spent
 
 
 class Shape(BaseModel):
@@ -26,6 +27,7 @@ class PlanTrace(Shape):
     sampling: dict[str, Any]
     budget: dict[str, float] = Field(description="tokens, samples, seconds")
     format: str
+    quorum: float = Field(description="the share of the sequences that has to be left for an answer")
 
 
 class StepTrace(Shape):
@@ -54,6 +56,22 @@ class CandidateTrace(Shape):
 class LostTrace(Shape):
     id: str
     error: str
+    cause: Cause
+
+
+class SamplesTrace(Shape):
+    """What became of the sequences that were started."""
+
+    requested: int
+    ok: int
+    lost: dict[Cause, int] = Field(description="how many, by cause")
+
+
+class Flags(Shape):
+    """The `ponder` object of a reply without a trace: there only where the answer had to do without something."""
+
+    samples: SamplesTrace
+    degraded: list[str] = Field(description="what else the search had to do without, its verifier for one")
 
 
 class ChoiceTrace(Shape):
@@ -79,8 +97,8 @@ class SpentTrace(Shape):
     cached: int = Field(description="of these, tokens from their prefix caches")
 
 
-class Trace(Shape):
-    """The `ponder` object of a reply."""
+class Trace(Flags):
+    """The `ponder` object of a reply with a trace."""
 
     plan: PlanTrace
     choices: list[ChoiceTrace]
@@ -101,6 +119,7 @@ class TraceEvent(Shape):
     strategy: str | None = Field(None, description="of `started`")
     text: str | None = Field(None, description="of `token`, and what a `note` says, or why `pruned`")
     error: str | None = Field(None, description="of `lost`")
+    cause: Cause | None = Field(None, description="of `lost`: the kind of failure")
     answer: str | None = Field(None, description="of `closed`: as it votes")
     score: float | None = None
     tokens: int | None = Field(None, description="that arrived; of `answered`: all of the request's so far")
@@ -127,8 +146,8 @@ def told(event: Event) -> TraceEvent:
         case Closed(c):
             grown = c.steps[-1].tokens if c.steps else 0
             return TraceEvent(event="closed", id=c.id, answer=answer_of(c), tokens=grown, finish=c.finish)
-        case Lost(id, error, tokens):
-            return TraceEvent(event="lost", id=id, error=error, tokens=tokens)
+        case Lost(id, error, tokens, cause):
+            return TraceEvent(event="lost", id=id, error=error, tokens=tokens, cause=cause)
         case Scored(c):
             return TraceEvent(event="scored", id=c.id, score=c.score.value if c.score else None)
         case Pruned(root, text, ids):
@@ -146,23 +165,28 @@ class Recorder:
         self.full = full
         self.candidates: dict[str, Candidate] = {}
         self.notes: list[str] = []
+        self.opened = 0
         self.lost: list[LostTrace] = []
+        self.degraded: list[str] = []
         self.pruned: set[str] = set()
         self.facts: dict[str, dict[str, Any]] = {}
         self.answered: dict[str, Answered] = {}
 
     def __call__(self, event: Event) -> None:
         match event:
+            case Opened():
+                self.opened += 1
             case Closed(candidate) | Scored(candidate):
                 self.candidates[candidate.id] = candidate
             case Pruned(_, text, ids):
                 self.notes.append(text)
                 self.pruned.update(ids)
-            case Note(root, text, _, facts):
+            case Note(root, text, _, facts, degraded):
                 self.notes.append(text)
+                self.degraded += [text] * degraded
                 self.facts.setdefault(root, {}).update(facts)
-            case Lost(id, error, _):
-                self.lost.append(LostTrace(id=id, error=error))
+            case Lost(id, error, _, cause):
+                self.lost.append(LostTrace(id=id, error=error, cause=cause))
             case Answered(id):
                 self.answered[id] = event
 
@@ -171,10 +195,22 @@ class Recorder:
         """Tokens of the chosen candidates, their own thinking left out."""
         return sum(event.candidate.tokens - event.candidate.thought for event in self.answered.values())
 
+    @property
+    def flagged(self) -> bool:
+        """Whether the caller has to know what the answer did without."""
+        return bool(self.lost or self.degraded)
+
+    @property
+    def flags(self) -> Flags:
+        causes = dict(sorted(Counter(lost.cause for lost in self.lost).items()))
+        samples = SamplesTrace(requested=self.opened, ok=self.opened - len(self.lost), lost=causes)
+        return Flags(samples=samples, degraded=self.degraded)
+
     def trace(self, plan: PlanTrace, spent: Spent, cut: Limit | None, seconds: float) -> Trace:
         """The whole of it."""
         ordered = sorted(self.candidates.values(), key=lambda c: path_of(c.id))
         return Trace(
+            **dict(self.flags),
             plan=plan,
             choices=[self._choice(event) for _, event in sorted(self.answered.items(), key=lambda one: int(one[0]))],
             candidates=[self._candidate(c) for c in ordered],

@@ -56,6 +56,7 @@ class Work:
                 watched=plan.stream,
                 compute=self.compute,
                 scorers=self.scorers,
+                quorum=plan.quorum,
             )
 
         with self.metrics.request(*labels, meter):

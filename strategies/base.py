@@ -97,11 +97,12 @@ async def execute(
     group: int = GROUP,
     compute: Compute = inline,
     scorers: Callable[[Reward], Scorer] = no_scorers,
+    quorum: float = 0.0,
 ) -> Candidate:
     """Explore until done or out of budget, then select from whatever was found.
 
-    Nothing found gives the empty root, finished as "cut". Raises BackendError where all there was to find was lost,
-    or what is left says nothing.
+    Nothing found gives the empty root, finished as "cut". Raises BackendError where all there was to find was lost, or
+    less than the share `quorum` of the sequences started is left, or what is left says nothing.
     """
     observe(Started(root.id, strategy.name, strategy.judges))
     with meter.cutting() as scope:
@@ -117,6 +118,7 @@ async def execute(
             group=group,
             compute=compute,
             scorers=scorers,
+            quorum=quorum,
         )
         await anyio.lowlevel.checkpoint()  # runs that share a meter are all known to it before one takes a share
         try:
@@ -124,7 +126,8 @@ async def execute(
         except BackendError as error:
             if not any(spoken(candidate).strip() or candidate.calls for candidate in run.found):
                 raise
-            run.note(f"the search ended early: {error}")
+            run.degrade(f"the search ended early: {error}")
+    run.check()
     await run.equate()
     found = run.found or (replace(root, finish="cut"),)
     chosen = run.answered or strategy.select(found)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from strategies.types import Candidate, Limit, Logprob, Spent, ToolCall
+from strategies.types import Candidate, Cause, Limit, Logprob, Spent, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,12 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A sequence failed for a reason of the engine's; `tokens` had arrived by then."""
+    """A sequence failed for a reason of the engine's, of the kind `cause`; `tokens` had arrived by then."""
 
     id: str
     error: str
     tokens: int = 0
+    cause: Cause = "other"
     kind: Literal["lost"] = "lost"
 
 
@@ -81,12 +82,16 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A strategy says something about its search, perhaps about candidates (`ids`), with figures to read (`facts`)."""
+    """A strategy says something about its search, perhaps about candidates (`ids`), with figures to read (`facts`).
+
+    `degraded`: the search goes on with less than it should have, without its verifier for one.
+    """
 
     root: str
     text: str
     ids: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    degraded: bool = False
     kind: Literal["note"] = "note"
 
 

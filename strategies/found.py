@@ -1,7 +1,8 @@
 """What a run has found so far, and who is told of it."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ class Found:
     def __init__(self, root: str, observe: Observer) -> None:
         self.root, self.observe = root, observe
         self.lost: list[BackendError] = []
+        self.broken: set[str] = set()
         self._all: dict[str, Candidate] = {}
         self._births: dict[str, int] = {}
         self._places: dict[str, int] = {}
@@ -59,10 +61,18 @@ class Found:
         return child
 
     def lose(self, child: Candidate, error: BackendError, tokens: int) -> None:
-        """A lost sample makes n smaller; it does not end the run."""
+        """A lost sample makes n smaller; it does not end the run. One of which something had come is `broken`."""
         self.lost.append(error)
+        if tokens:
+            self.broken.add(child.id)
         del self._all[child.id]
-        self.observe(Lost(child.id, str(error), tokens))
+        self.observe(Lost(child.id, str(error), tokens, error.cause))
+
+    def check(self, quorum: float) -> None:
+        """Raise BackendError where less than the share `quorum` of the sequences that were started are left."""
+        started = len(self._places)
+        if self.lost and started - len(self.lost) < quorum * started:
+            raise loss(self.lost, started)
 
     def judge(self, candidate: Candidate, score: Score | None) -> Candidate:
         """The candidate with its score; as it was, with a note, where there is none, or one that is no number."""
@@ -84,5 +94,25 @@ class Found:
         if ids:
             self.observe(Pruned(self.root, why, ids))
 
-    def note(self, text: str, candidates: Iterable[Candidate] = (), facts: Mapping[str, Any] | None = None) -> None:
-        self.observe(Note(self.root, text, tuple(candidate.id for candidate in candidates), facts or {}))
+    def note(
+        self,
+        text: str,
+        candidates: Iterable[Candidate] = (),
+        facts: Mapping[str, Any] | None = None,
+        *,
+        degraded: bool = False,
+    ) -> None:
+        self.observe(Note(self.root, text, tuple(candidate.id for candidate in candidates), facts or {}, degraded))
+
+
+def loss(lost: Sequence[BackendError], started: int) -> BackendError:
+    """So many losses as one error: of the cause that all have, else a 502; a single one, or a refusal, as itself."""
+    refused = [error for error in lost if error.cause == "refused"]
+    if refused or started == 1:
+        return (refused or lost)[-1]
+    causes = Counter(error.cause for error in lost)
+    told = ", ".join(f"{cause} {count}" for cause, count in sorted(causes.items()))
+    message = f"{len(lost)} of {started} samples were lost ({told}); the last: {lost[-1]}"
+    if len(causes) > 1:
+        return BackendError(message, 502)
+    return BackendError(message, lost[-1].status, cause=lost[-1].cause, retry_after=lost[-1].retry_after)

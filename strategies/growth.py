@@ -23,7 +23,7 @@ class Growth:
         self.answer = answer
         self.tokens = 0
         self.open = True
-        self.watched = self.hungry = False
+        self.watched = self.hungry = self._resumed = False
         self._texts: list[str] = []
         self._ids: list[int] = []
         self.logprobs: list[Logprob] = []
@@ -49,6 +49,18 @@ class Growth:
         if chunk.finish:  # what the engine parses for calls cannot be gone on with
             self.hungry = chunk.finish == "cut" and not self.child.prompt.tools
 
+    def resume(self) -> bool:
+        """Let it go on by a request of its own after its engine failed, if it can; it can once.
+
+        It goes on from its text, whose end an engine may hold back while it tells the ids already. What is parsed, or
+        bound by a grammar, cannot be gone on with.
+        """
+        prompt, extra = self.child.prompt, self.sampling.extra
+        if self._resumed or prompt.tools or prompt.form == "json" or "structured_outputs" in extra:
+            return False
+        self._resumed = self.hungry = True
+        return True
+
     def _think(self, chunk: Chunk) -> None:
         """Count the tokens of the model's own thinking; of the chunk that ends it, the share that its text has."""
         said = "".join(self._texts[-SPAN:])
@@ -70,7 +82,7 @@ class Growth:
         if not self.tokens:
             return self.child.steps
         calls = tuple(self._calls[index] for index in sorted(self._calls))
-        ids, logprobs = tuple(self._ids), tuple(self.logprobs)
+        ids, logprobs = () if self._resumed else tuple(self._ids), tuple(self.logprobs)
         text = "".join(self._texts)
         return (*self.child.steps, Step(text, ids, self.tokens, logprobs, calls, self._thought, self._engine))
 

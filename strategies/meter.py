@@ -90,6 +90,11 @@ class Meter:
         return self.spent.samples >= self.budget.samples
 
     @property
+    def left(self) -> float:
+        """Seconds up to the deadline."""
+        return max(0.0, self.deadline - self._clock())
+
+    @property
     def late(self) -> bool:
         """Whether the last quarter of the time has begun."""
         return self._clock() > self.deadline - self.budget.seconds / 4

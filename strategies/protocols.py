@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from strategies.events import Event
-from strategies.types import Call, Candidate, Chunk, Prompt, Score
+from strategies.types import Call, Candidate, Cause, Chunk, Prompt, Score
 
 T = TypeVar("T")
 
@@ -112,11 +112,6 @@ class Verifier(Protocol):
     async def score(self, candidates: Sequence[Candidate], ask: Ask) -> Sequence[Score | None]:
         """One score each, in order; None for one that could not be judged."""
         ...
-
-
-Cause = Literal["connect", "timeout", "reset", "status", "overloaded", "refused", "garbage", "error_in_stream", "other"]
-"""Why a call failed: no connection; silence for too long; a connection that ended before its time; a 5xx; a 429 or 503;
-another 4xx, the caller's mistake; an answer that cannot be read; an error told inside of a good answer."""
 
 
 class BackendError(Exception):

@@ -9,7 +9,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from strategies.events import Token
-from strategies.found import Found
+from strategies.found import Found, loss
 from strategies.growth import Growth, call_for
 from strategies.meter import Metered, Shares
 from strategies.protocols import BackendError
@@ -23,7 +23,7 @@ Until = Callable[[Growth], bool]
 class Race:
     """One wave of sequences: an iterator over the children as they finish, judged where `judge` is given.
 
-    Iterating raises the last error where all of them were lost.
+    Iterating raises BackendError where all of them were lost.
     """
 
     def __init__(
@@ -45,7 +45,8 @@ class Race:
             child = await self._receive.receive()
         except anyio.EndOfStream:
             if not self._arrived and len(self._found.lost) > self._lost_before:
-                raise self._found.lost[-1] from None
+                lost = self._found.lost[self._lost_before :]
+                raise loss(lost, len(lost)) from None
             raise StopAsyncIteration from None
         self._arrived += 1
         return child
@@ -83,8 +84,9 @@ class Race:
                     if self._until and not any(growth.open for growth in growths):
                         break
         except BackendError as error:
-            self._lose([growth for growth in growths if growth.open], error)
-        self._lose([g for g in growths if g.open and not g.hungry], BackendError("the engine told no end"))
+            self._fail([growth for growth in growths if growth.open and not growth.hungry], error)
+        untold = BackendError("the engine told no end", cause="garbage")
+        self._lose([growth for growth in growths if growth.open and not growth.hungry], untold)
         if hungry := [growth for growth in growths if growth.open]:
             await self._go_on(hungry, tasks)
 
@@ -111,6 +113,13 @@ class Race:
 
     def _close(self, growth: Growth, finish: Finish) -> Candidate:
         return self._found.close(growth.close(finish))
+
+    def _fail(self, growths: Sequence[Growth], error: BackendError) -> None:
+        """Their request broke off: those that can go on where another engine is, once each; the others are lost."""
+        going = [growth for growth in growths if error.elsewhere and growth.resume()]
+        if going:
+            self._found.note(f"another engine goes on, for one failed: {error}", [growth.child for growth in going])
+        self._lose([growth for growth in growths if growth not in going], error)
 
     def _lose(self, growths: Sequence[Growth], error: BackendError) -> None:
         for growth in growths:

@@ -28,12 +28,14 @@ from strategies.protocols import (
 )
 from strategies.race import Race, Until
 from strategies.tasks import together
-from strategies.types import Candidate, Sampling
+from strategies.types import Candidate, Sampling, Score
 
 GROUP = 8
 """Sequences that share one upstream request at most: a group can only be aborted, and lost, whole."""
 EQUATING = 4.0
 """Seconds that comparing formulas may take, all of a run together."""
+PATIENCE = 0.3
+"""The share of the time left that a verifier may take at a time; what is left after it has to do for an answer."""
 ROOM = 4096
 """Tokens that a path may take where neither the caller nor the engine sets a limit."""
 
@@ -59,14 +61,16 @@ class Run:
         group: int = GROUP,
         compute: Compute = inline,
         scorers: Callable[[Reward], Scorer] = no_scorers,
+        quorum: float = 0.0,
     ) -> None:
         self._backend = Metered(backend, meter)
         self.ask = Ask(Metered(backend, meter, "verifier"), compute, scorers)
         self._meter, self._scope, self.verifier = meter, scope, verifier
         self._sampling = sampling or Sampling()
-        self._watched, self._group = watched, group
+        self._watched, self._group, self._quorum = watched, group, quorum
         self._found = Found(root, observe)
         self._answer: str | None = None
+        self._too_slow = False
 
     @property
     def found(self) -> tuple[Candidate, ...]:
@@ -116,7 +120,11 @@ class Run:
                 yield judged
 
     async def answer(self, parent: Candidate, **sampling: Any) -> None:
-        """Grow `parent` once as the answer itself: its tokens reach the caller as they come."""
+        """Grow `parent` once as the answer itself: its tokens reach the caller as they come.
+
+        Raises BackendError where too few of the sequences so far are left.
+        """
+        self.check()
         self._answer = f"{parent.id}.{self._found.next_child(parent.id)}"
         await self.extend(parent, **sampling)
 
@@ -153,7 +161,8 @@ class Run:
     async def score(self, candidates: Iterable[Candidate], ahead: Iterable[Candidate] | None = None) -> list[Candidate]:
         """The same candidates, judged: by what became of them, where that is told as `ahead`, one each.
 
-        As they were, with a note, where the verifier's engine fails.
+        As they were, with a note, where the verifier's engine fails, or takes more than its share of the time left:
+        then it is not asked again.
         """
         candidates = list(candidates)
         if self.verifier is None:
@@ -161,15 +170,30 @@ class Run:
         if not candidates:
             return []
         try:
-            scores = await self.verifier.score(candidates if ahead is None else list(ahead), self.ask)
+            scores = await self._asked(self.verifier, candidates if ahead is None else list(ahead))
         except BackendError as error:
-            self._found.note(f"the verifier failed: {error}", candidates)
+            self._found.note(f"the verifier failed: {error}", candidates, degraded=True)
             return candidates
         return [self._found.judge(candidate, score) for candidate, score in zip(candidates, scores, strict=True)]
+
+    async def _asked(self, verifier: Verifier, candidates: Sequence[Candidate]) -> Sequence[Score | None]:
+        """The verifier's scores, in its share of the time. Raises BackendError."""
+        if self._too_slow:
+            raise BackendError("it was too slow before", cause="timeout")
+        with anyio.move_on_after(PATIENCE * self._meter.left) as scope:
+            return await verifier.score(candidates, self.ask)
+        self._too_slow = scope.cancelled_caught
+        raise BackendError("it took more than its share of the time", cause="timeout")
 
     def prune(self, candidates: Iterable[Candidate], why: str) -> None:
         """Drop candidates from the search: they neither answer nor vote unless there is nothing else."""
         self._found.prune(candidates, why)
+
+    def check(self) -> None:
+        """Raise BackendError where too many sequences were lost, or the answer was after the caller had seen of it."""
+        self._found.check(self._quorum)
+        if self._answer in self._found.broken:
+            raise self._found.lost[-1]
 
     def choose(self, candidate: Candidate) -> None:
         """This one answers, whatever `select` would say."""
@@ -190,6 +214,10 @@ class Run:
             told = ", ".join(f"{answer} = {one}" for answer, one in moved.items())
             self._found.vote_as({c.id: moved[a] for c in self.found if (a := answer_of(c)) in moved})
             self.note(f"equal answers: {told}", equal=moved)
+
+    def degrade(self, text: str) -> None:
+        """Say that the search goes on, or ends, with less than it should have."""
+        self._found.note(text, degraded=True)
 
     def note(self, text: str, *candidates: Candidate, **facts: Any) -> None:
         """Say something in the trace, perhaps about some candidates, perhaps with figures."""

@@ -13,6 +13,10 @@ Finish = Literal["step", "stop", "length", "cut"]
 Limit = Literal["tokens", "seconds", "samples"]
 
 
+Cause = Literal["connect", "timeout", "reset", "status", "overloaded", "refused", "garbage", "error_in_stream", "other"]
+"""Why a call failed: no connection; silence for too long; a connection that ended before its time; a 5xx; a 429 or 503;
+another 4xx, the caller's mistake; an answer that cannot be read; an error told inside of a good answer."""
+
 Form = Literal["text", "json", "whole"]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import anyio
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from benchmarks.engine import Engine as Simulated
 from benchmarks.engine import simulated
@@ -18,11 +19,12 @@ from server.settings import Engine, Settings
 
 @dataclass
 class Served:
-    """A running Ponder: where it is, a client for it, and the simulated engine behind it."""
+    """A running Ponder: where it is, a client for it, the simulated engine behind it, and its app."""
 
     url: str
     client: httpx.AsyncClient
     engine: Simulated | None = None
+    app: FastAPI | None = None
 
     async def chat(self, content="What is 2 + 3?", **fields):
         """One chat request that is not streamed; the response."""
@@ -58,12 +60,13 @@ def content_of(chunks):
 async def serving(settings):
     """A Ponder with these settings."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(configured(create_app(settings), settings.door))
+    app = create_app(settings)
+    server = uvicorn.Server(configured(app, settings.door))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: server.serve(sockets=[listener]))
         async with httpx.AsyncClient(base_url=url, timeout=60) as client:
-            yield Served(url, client)
+            yield Served(url, client, app=app)
         server.should_exit = True
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from strategies.protocols import BackendError, Cause
+from strategies.protocols import BackendError
+from strategies.types import Cause
 
 LONGEST_FRAME = 8 << 20
 """Bytes of the longest event that an engine may send; one with log-probabilities of a whole group has far less."""

@@ -1,7 +1,8 @@
 """Which failed calls are made again, and how many of them at most: retries must not make an outage worse."""
 
 from server.settings import PoolSettings
-from strategies.protocols import BackendError, Cause
+from strategies.protocols import BackendError
+from strategies.types import Cause
 
 TRANSIENT: frozenset[Cause] = frozenset(
     ("connect", "timeout", "reset", "status", "overloaded", "garbage", "error_in_stream")

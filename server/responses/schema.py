@@ -114,4 +114,5 @@ class ResponsesRequest(Strict):
     truncation: Literal["auto", "disabled"] | None = None
     reasoning_strategy: str | dict[str, Any] | None = Field(None, description="as for chat")
     reasoning_budget: BudgetSpec | None = None
+    reasoning_quorum: float | None = Field(None, ge=0, le=1, description="as for chat")
     return_trace: Literal["full"] | bool | None = Field(False, description="the finished response has `ponder`")

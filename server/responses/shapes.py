@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from server.schema import Wire
-from server.trace import Trace
+from server.trace import Flags, Trace
 
 
 class InputDetails(Wire):
@@ -69,7 +69,9 @@ class ResponseObject(Wire):
     usage: ResponseUsage | None
     error: ResponseError | None = None
     incomplete_details: IncompleteDetails | None = None
-    ponder: Trace | None = Field(None, description="with return_trace: what happened")
+    ponder: Trace | Flags | None = Field(
+        None, description="with return_trace: what happened; without: what the answer had to do without, if anything"
+    )
 
 
 class ResponseEvent(Wire):

@@ -33,6 +33,7 @@ SAME = (
     "service_tier",
     "reasoning_strategy",
     "reasoning_budget",
+    "reasoning_quorum",
     "return_trace",
 )
 """Fields that chat has too."""

@@ -72,6 +72,7 @@ EFFECTS = {name: ({name: value}, sent(name)) for name, value in PASSED.items()} 
     ),
     "reasoning_strategy": ({"reasoning_strategy": VOTE}, planned(lambda plan: plan["strategy"]["n"] == 3)),
     "reasoning_budget": ({"reasoning_budget": {"tokens": 9}}, sent("max_tokens", 9)),
+    "reasoning_quorum": ({"reasoning_quorum": 0.75}, planned(lambda plan: plan["quorum"] == 0.75)),
     "reasoning_format": (
         {"reasoning_format": "fields", "reasoning_strategy": VOTE},
         answered(lambda message: message["reasoning"]),

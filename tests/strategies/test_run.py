@@ -238,7 +238,10 @@ async def test_a_wave_that_is_lost_whole_leaves_what_earlier_ones_found():
     reply = failing(lambda call, seed: f"s{seed}\n\n", lambda call, seed: bool(call.steps))
     played = await play(BeamSearch(beams=2, width=2), FakeBackend(reply))
     assert played.answer.text.endswith("\n\n")
-    assert any(isinstance(event, Note) and "ended early: 503" in event.text for event in played.events)
+    assert any(
+        isinstance(event, Note) and "ended early" in event.text and event.text.endswith("503")
+        for event in played.events
+    )
 
 
 async def test_a_judge_that_fails_on_one_candidate_still_judges_the_others():
