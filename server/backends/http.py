@@ -27,7 +27,7 @@ class Upstream:
         self.session, self.url = session, url.rstrip("/")
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
         headers |= {"authorization": f"Bearer {api_key}"} if api_key else {}
-        self._options: dict[str, Any] = {"headers": headers, "timeout": timeout}
+        self._options: dict[str, Any] = {"headers": headers, "timeout": timeout, "allow_redirects": False}
 
     async def get(self, path: str) -> bytes:
         """The body of a GET. Raises BackendError."""
@@ -47,7 +47,7 @@ class Upstream:
         with translated():
             async with self.session.post(self.url + path, data=msgspec.json.encode(body), **self._options) as response:
                 try:
-                    if response.status >= 400:
+                    if response.status >= 300:
                         await read(response)
                     yield response
                 finally:
@@ -63,7 +63,7 @@ class Upstream:
 async def read(response: aiohttp.ClientResponse) -> bytes:
     """The whole body; an error status raises BackendError with what the engine says about it."""
     body = await response.read()
-    if response.status >= 400:
+    if response.status >= 300:
         message, param = said(body)
         raise BackendError(message or f"the engine answered {response.status}", response.status, param)
     return body
@@ -85,9 +85,13 @@ def said(body: bytes) -> tuple[str, str | None]:
 
 async def frames(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
     """The data lines of a stream. Raises BackendError where it ends without `[DONE]`."""
-    rest = b""
+    rest = bytearray()
     async for data in content.iter_any():
-        *lines, rest = (rest + data).split(b"\n")
+        rest += data
+        lines: list[bytes] = []
+        if b"\n" in data:  # else a long event would be split again with each of its parts
+            *lines, last = bytes(rest).split(b"\n")
+            rest = bytearray(last)
         for line in lines:
             if line.startswith(b"data:"):
                 frame = line[5:].strip()
