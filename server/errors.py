@@ -120,7 +120,7 @@ def from_validation(error: ValidationError, prefix: tuple[str, ...] = ()) -> Api
         return refused(f"unknown parameter: {param}", param, "unknown_parameter")
     if first["type"] == "missing":
         return refused(f"missing parameter: {param}", param, "missing_required_parameter")
-    return refused(f"{param}: {first['msg']}", param)
+    return refused(f"{param}: {first['msg'].removeprefix('Value error, ')}", param)
 
 
 def is_kind(part: str) -> bool:
