@@ -20,11 +20,11 @@ def raise_limit() -> int:
 
 def check(settings: Settings) -> None:
     """Make room, and warn where `door.connections` need more than there is."""
-    there, wanted = raise_limit(), settings.door.connections * PER_CONNECTION
-    if there < wanted:
+    there, needed = raise_limit(), settings.door.connections * PER_CONNECTION
+    if there < needed:
         log.warning(
             "ponder: door.connections = %d may need %d file descriptors, but this process may open only %d",
             settings.door.connections,
-            wanted,
+            needed,
             there,
         )
