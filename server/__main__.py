@@ -1,4 +1,4 @@
-"""The `ponder` command: `serve` and `ask`."""
+"""The `ponder` command: `serve`, `ask` and `key`."""
 
 import sys
 import tomllib
@@ -9,6 +9,7 @@ import anyio
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, CliSubCommand, SettingsConfigDict, SettingsError
 
+from server import keys
 from server.ask import Question, ask
 from server.serve import serve
 from server.settings import Engine, Server, Settings, load
@@ -24,6 +25,8 @@ class Serve(BaseSettings):
     config: Path | None = Field(None, description="the settings file, instead of ./ponder.toml")
     host: str | None = Field(None, description="the address to listen on [127.0.0.1]")
     port: int | None = Field(None, ge=0, le=65535, description="the port to listen on [8000]; 0 picks a free one")
+    workers: int | None = Field(None, ge=1, le=256, description="processes that serve [1]")
+    no_auth: bool = Field(False, description="serve others than this machine though the settings name no keys")
     engine_url: str | None = Field(None, description="a running vLLM, instead of a local one")
     engine_api_key: SecretStr | None = Field(None, description="its API key")
     model: str | None = Field(None, description="a Hugging Face id or a folder, for the local vLLM [the default model]")
@@ -34,12 +37,14 @@ class Serve(BaseSettings):
         """The settings of file and environment, with these flags over them."""
         made = load(self.config)
         changes: dict[str, Any] = {}
-        if self.host is not None or self.port is not None:
-            where = {"host": self.host, "port": self.port}
-            given = {name: value for name, value in where.items() if value is not None}
+        flags = {"host": self.host, "port": self.port, "workers": self.workers}
+        given = {name: value for name, value in flags.items() if value is not None}
+        if given:
             changes["server"] = Server(**{**made.server.model_dump(), **given})
         if self.engine_url:
             changes["engines"] = (Engine(url=self.engine_url, api_key=self.engine_api_key),)
+        if self.no_auth:
+            changes["auth"] = made.auth.model_copy(update={"open": True})
         return made.model_copy(update=changes)
 
     def cli_cmd(self) -> None:
@@ -72,11 +77,22 @@ class Ask(BaseSettings):
         sys.exit(anyio.run(ask, question, self.url, self.api_key.get_secret_value() if self.api_key else None))
 
 
+class NewKey(BaseModel):
+    """Make an API key: it goes to whom it is for, its digest into ponder.toml."""
+
+    name: CliPositionalArg[str] = Field("NAME", description="the tenant's")
+
+    def cli_cmd(self) -> None:
+        key = keys.fresh()
+        print(f'# key: {key}\n[keys.{self.name}]\nsha256 = "{keys.digest(key)}"')
+
+
 class Ponder(BaseModel):
     """A server that makes a small model answer like a big one by thinking longer."""
 
     serve: CliSubCommand[Serve]
     ask: CliSubCommand[Ask]
+    key: CliSubCommand[NewKey]
 
     def cli_cmd(self) -> None:
         CliApp.run_subcommand(self)

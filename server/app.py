@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,12 +13,17 @@ from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp
 
 from server import engine_routes, errors, routes
+from server.auth import Authentication
 from server.backends.pool import pool
 from server.backends.pooling import scorers
+from server.drain import Drain, Draining
 from server.headers import Headers
+from server.idempotency import Jobs
 from server.metrics import Metrics
 from server.resolve import check_presets
 from server.settings import Settings
+from server.shared import gate
+from server.tenants import tenants
 from server.trace import TraceEvent
 from server.workers import workers
 from strategies.registry import Registry
@@ -27,7 +33,9 @@ class App(FastAPI):
     """FastAPI whose every response has our headers, and whose document has the shapes that no signature shows."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Headers(super().build_middleware_stack())
+        routed = super().build_middleware_stack()
+        known = Authentication(routed, self.state.tenants, self.state.settings.auth.open_metrics)
+        return Headers(Draining(known, self.state.drain))
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -40,8 +48,10 @@ class App(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
+def create_app(settings: Settings, registry: Registry | None = None, shared: Path | None = None) -> FastAPI:
     """The server for these settings. Engines may still be down when it starts.
+
+    `shared` is the socket of `serve_shared`, where this is one of several processes that share quotas and queue.
 
     Raises ValueError, which names the setting, where a preset of the settings could not work.
     """
@@ -54,6 +64,7 @@ def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
             scorers(session) as app.state.scorers,
             workers(settings.workers) as app.state.compute,
             pool(settings, session, app.state.metrics) as app.state.pool,
+            gate(settings, shared) as app.state.gate,
         ):
             app.state.started.set()
             yield
@@ -65,9 +76,11 @@ def create_app(settings: Settings, registry: Registry | None = None) -> FastAPI:
         raise ValueError(f"{error.param}: {error.message}") from None
     app = App(title="Ponder", summary="OpenAI-compatible inference with test-time compute", lifespan=lifespan)
     app.state.settings = settings
-    app.state.registry = registry
+    app.state.tenants = tenants(settings, registry)
     app.state.metrics = Metrics()
+    app.state.jobs = Jobs(settings.idempotency)
     app.state.started = anyio.Event()
+    app.state.drain = Drain()
     app.include_router(routes.router)
     app.include_router(engine_routes.router)
     errors.install(app)

@@ -1,11 +1,13 @@
 """Routes that an engine answers by itself: what may pass is passed on, and its answer comes back as it is."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from server.admission import Size
 from server.backends.pool import Pool
 from server.engine_schema import (
     FORBIDDEN,
@@ -19,14 +21,16 @@ from server.engine_schema import (
     TokenizeRequest,
 )
 from server.errors import Asked, refused
-from server.incoming import DEFAULT, ERRORS, asked, body_of
+from server.incoming import DEFAULT, ERRORS, asked, body_of, tenant_of
 from server.relay import Relay
 from server.resolve import model_and_alias
-from server.settings import Limits, Settings
+from server.settings import Limits
 
 router = APIRouter(responses=DEFAULT)
 REQUESTS = (CompletionRequest, TokenizeRequest, DetokenizeRequest)
 """Shapes that no signature shows."""
+DEFAULT_TOKENS = 16
+"""Tokens of a completion that names no `max_tokens`, at OpenAI as at vLLM."""
 
 
 @router.post(
@@ -34,10 +38,10 @@ REQUESTS = (CompletionRequest, TokenizeRequest, DetokenizeRequest)
 )
 async def completions(request: Request) -> Response:
     """A text completion of the engine's, without any strategy."""
-    settings: Settings = request.app.state.settings
     wanted = await asked(request, CompletionRequest)
-    check_size(wanted, settings.limits)
-    return await passed_on(request, wanted)
+    check_size(wanted, tenant_of(request).settings.limits)
+    tokens = wanted.sequences * (DEFAULT_TOKENS if wanted.max_tokens is None else wanted.max_tokens)
+    return await passed_on(request, wanted, Size(wanted.sequences, tokens))
 
 
 @router.post("/tokenize", response_model=Tokenized, responses=ERRORS, openapi_extra=body_of(TokenizeRequest))
@@ -52,19 +56,23 @@ async def detokenize(request: Request) -> Response:
     return await passed_on(request, await asked(request, DetokenizeRequest))
 
 
-async def passed_on(request: Request, wanted: ToEngine) -> Response:
+async def passed_on(request: Request, wanted: ToEngine, size: Size | None = None) -> Response:
     """The answer of the engine that has the model. Raises ApiError 400 or 404 with the parameter's name."""
-    settings: Settings = request.app.state.settings
-    refuse_extra(wanted.model_extra or {}, settings.limits)
-    pool: Pool = request.app.state.pool
-    model, alias = model_and_alias(wanted.model, await pool.models())
+    state, tenant = request.app.state, tenant_of(request)
+    refuse_extra(wanted.model_extra or {}, tenant.settings.limits)
+    pool: Pool = state.pool
+    model, alias = model_and_alias(wanted.model, tenant.seen(await pool.models()))
     if alias:
         raise refused(f"strategies go with chat; here the model is {model!r}", "model")
     body = wanted.model_dump(exclude_unset=True, by_alias=True)
     request.state.asked = Asked(
         {name: name for name in body} | {"messages": "messages" if "messages" in body else "prompt"}
     )
-    return Relay(pool.backend(model), request.url.path, body)
+    if size:
+        body |= state.gate.marks(tenant)
+    reserved = size or Size()
+    admission = partial(state.gate.admitted, tenant, reserved)
+    return Relay(pool.backend(model), request.url.path, body, admission, reserved.tokens)
 
 
 def refuse_extra(extra: Mapping[str, Any], limits: Limits) -> None:

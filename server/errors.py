@@ -40,10 +40,18 @@ class ApiError(Exception):
     """An error that the caller is told, with the HTTP status it goes out with."""
 
     def __init__(
-        self, status: int, message: str, *, param: str | None = None, code: str | None = None, type: str | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        type: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.param, self.code = status, message[:LONGEST], param, code
+        self.headers = headers or {}
         self.type = type or ("invalid_request_error" if status < 500 else "server_error")
 
     def body(self) -> dict[str, Any]:
@@ -58,7 +66,7 @@ class ApiError(Exception):
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
         again = self.status in (429, 503) and "x-should-retry" not in (headers or {})
         wait = {"retry-after": str(RETRY_AFTER)} if again else {}
-        return JSONResponse(self.body(), self.status, {**wait, **(headers or {})})
+        return JSONResponse(self.body(), self.status, {**wait, **self.headers, **(headers or {})})
 
 
 @dataclass
@@ -112,7 +120,7 @@ def from_validation(error: ValidationError, prefix: tuple[str, ...] = ()) -> Api
         return refused(f"unknown parameter: {param}", param, "unknown_parameter")
     if first["type"] == "missing":
         return refused(f"missing parameter: {param}", param, "missing_required_parameter")
-    return refused(f"{param}: {first['msg']}", param)
+    return refused(f"{param}: {first['msg'].removeprefix('Value error, ')}", param)
 
 
 def is_kind(part: str) -> bool:

@@ -1,27 +1,40 @@
 """An engine's answer passed on byte for byte, until it ends or the client goes."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import aiohttp
 import anyio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from server.backends.fleet import Fleet
+from server.drain import leave_with_server
 from server.errors import ApiError, as_api_error
+from server.gate import Permit
 from server.reply import DONE, frame
 from server.stream import HEADERS, ClientGone, Wire, leave_with_client
 from strategies.protocols import BackendError
 from strategies.tasks import unwrapped
 
+COUNT = re.compile(rb'"completion_tokens":\s?(\d{1,12})')
+TAIL = 4096
+"""Bytes at the end of an answer that hold its usage."""
+Admission = Callable[[], AbstractAsyncContextManager[Permit]]
+
 
 class Relay(Response):
     """Asks an engine, and passes on what it says; a failure after the first byte is told in the stream."""
 
-    def __init__(self, engines: Fleet, path: str, question: Mapping[str, Any]) -> None:
+    def __init__(
+        self, engines: Fleet, path: str, question: Mapping[str, Any], admission: Admission, reserved: int
+    ) -> None:
         self.status_code, self.background = 200, None
         self.raw_headers = []
         self.engines, self.path, self.question = engines, path, question
+        self.admission, self.reserved = admission, reserved
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         wire = Wire(send, list(HEADERS))
@@ -29,7 +42,8 @@ class Relay(Response):
             with unwrapped():
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(leave_with_client, receive)
-                    await self._pass_on(wire)
+                    tasks.start_soon(leave_with_server, scope)
+                    await self._admitted(scope, wire)
                     tasks.cancel_scope.cancel()
         except ClientGone:
             return
@@ -38,17 +52,37 @@ class Relay(Response):
                 raise without_route(error) from error
             await wire.body(b"\n\n" + frame(as_api_error(error).body()) + DONE, more=False)
 
-    async def _pass_on(self, wire: Wire) -> None:
-        async with self.engines.relay(self.path, self.question) as answer:
-            if answer.content_type != "text/event-stream":
-                body = await answer.read()
-                length = str(len(body)).encode()
-                wire.headers = [(b"content-type", answer.content_type.encode()), (b"content-length", length)]
-                await wire.body(body, more=False)
-                return
-            async for data in answer.content.iter_any():
-                await wire.body(data)
+    async def _admitted(self, scope: Scope, wire: Wire) -> None:
+        """Pass on, once admitted. What was generated is the engine's count of it, else all that was reserved."""
+        async with self.admission() as permit:
+            scope["state"]["rates"] = permit.rates
+            async with self.engines.relay(self.path, self.question) as answer:
+                permit.spent = self.reserved
+                permit.spent = counted(await self._pass_on(answer, wire), self.reserved)
+
+    async def _pass_on(self, answer: aiohttp.ClientResponse, wire: Wire) -> bytes:
+        """Send all of an answer; returns its end."""
+        if answer.content_type != "text/event-stream":
+            body = await answer.read()
+            length = str(len(body)).encode()
+            wire.headers = [(b"content-type", answer.content_type.encode()), (b"content-length", length)]
+            await wire.body(body, more=False)
+            return body[-TAIL:]
+        tail = b""
+        async for data in answer.content.iter_any():
+            await wire.body(data)
+            tail = (tail + data)[-TAIL:]
         await wire.body(b"", more=False)
+        return tail
+
+
+def counted(tail: bytes, reserved: int) -> int:
+    """The tokens that an engine says at the end of its answer that it generated; `reserved` where it does not say.
+
+    No generated text is mistaken for it: in JSON, its quotes would have a backslash.
+    """
+    told = COUNT.findall(tail)
+    return int(told[-1]) if told else reserved
 
 
 def without_route(error: Exception) -> Exception:

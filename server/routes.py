@@ -3,13 +3,19 @@
 import secrets
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
+from server.admission import Size
 from server.backends.pool import Pool
 from server.cards import DescribedList, ModelCard, ModelList, cards, described
-from server.errors import ApiError, Asked
-from server.incoming import DEFAULT, ERRORS, asked, body_of
+from server.drain import Drain, leaving
+from server.errors import ApiError, Asked, refused
+from server.gate import Admitted, size_of
+from server.idempotency import Jobs
+from server.incoming import DEFAULT, ERRORS, asked, body_of, tenant_of
 from server.metrics import Metrics
+from server.pace import Pace
 from server.reply import Reply
 from server.resolve import resolve
 from server.responses.reply import ResponsesReply
@@ -17,11 +23,9 @@ from server.responses.schema import ResponsesRequest
 from server.responses.shapes import ResponseEvent, ResponseObject
 from server.responses.translate import NAMES, chat_request
 from server.schema import ChatCompletion, ChatRequest
-from server.settings import Settings
 from server.stream import EventStream, Teller, Whole
 from server.work import Work
 from strategies.meter import Meter
-from strategies.registry import Registry
 
 router = APIRouter(responses=DEFAULT)
 REQUESTS = (ChatRequest, ResponsesRequest, ResponseEvent)
@@ -38,8 +42,8 @@ async def chat(request: Request) -> Response:
     if "max_completion_tokens" in names:
         names["max_tokens"] = "max_completion_tokens"
     request.state.asked = Asked(names)
-    work = await planned(request, wanted)
-    return answered(request, work, work.reply)
+    work, size = await planned(request, wanted)
+    return answered(request, wanted, work, size, work.reply)
 
 
 @router.post("/v1/responses", response_model=ResponseObject, responses=ERRORS, openapi_extra=body_of(ResponsesRequest))
@@ -47,24 +51,34 @@ async def responses(request: Request) -> Response:
     """A response, with as much test-time compute as asked for. Nothing is stored."""
     wanted = await asked(request, ResponsesRequest)
     request.state.asked = Asked(NAMES)
-    work = await planned(request, chat_request(wanted))
-    return answered(request, work, ResponsesReply(wanted, work.reply))
+    work, size = await planned(request, chat_request(wanted))
+    return answered(request, wanted, work, size, ResponsesReply(wanted, work.reply))
 
 
-async def planned(request: Request, wanted: ChatRequest) -> Work:
-    """The work for a request, not begun. Raises ApiError, BackendError."""
-    state = request.app.state
+async def planned(request: Request, wanted: ChatRequest) -> tuple[Work, Size]:
+    """The work for a request, not begun, and what it reserves. Raises ApiError, BackendError."""
+    state, tenant = request.app.state, tenant_of(request)
+    most = tenant.settings.limits.messages
+    if len(wanted.messages) > most:
+        raise refused(f"{len(wanted.messages)} messages are more than this server's limit of {most}", "messages")
     pool: Pool = state.pool
-    plan = resolve(wanted, state.settings, state.registry, await pool.models())
+    models = tenant.seen(await pool.models())
+    plan = resolve(wanted, tenant.settings, tenant.registry, models)
     reply = Reply(plan, f"chatcmpl-{secrets.token_hex(12)}", Meter(plan.budget))
     request.state.asked.meter = reply.meter
-    return Work(plan, reply, pool, state.metrics, state.compute, state.scorers)
+    pace = Pace(tenant.settings.server.pending_events)
+    work = Work(plan, reply, pool, state.metrics, state.compute, state.scorers, state.gate.marks(tenant), pace)
+    return work, size_of(plan, models[plan.engine_model].max_model_len)
 
 
-def answered(request: Request, work: Work, reply: Teller) -> Response:
-    """The work's reply as a stream or as one body."""
-    settings: Settings = request.app.state.settings
-    return EventStream(work, reply, settings.server.keep_alive) if work.plan.stream else Whole(work, reply)
+def answered(request: Request, wanted: BaseModel, work: Work, size: Size, reply: Teller) -> Response:
+    """The work's reply, once it is admitted, as a stream or as one body; or that to a request that came before."""
+    state, tenant = request.app.state, tenant_of(request)
+    jobs: Jobs = state.jobs
+    admitted = Admitted(state.gate, tenant, size, work.reply.meter, work, request.state)
+    keep_alive = tenant.settings.server.keep_alive
+    made = EventStream(admitted, reply, keep_alive, work.pace) if work.plan.stream else Whole(admitted, reply)
+    return jobs.joined(request, wanted, made)
 
 
 @router.get("/v1/models", responses={503: ERRORS[503]})
@@ -84,22 +98,21 @@ async def model(request: Request, id: str) -> ModelCard:
 
 async def known(request: Request) -> dict[str, ModelCard]:
     pool: Pool = request.app.state.pool
-    registry: Registry = request.app.state.registry
-    return cards(await pool.models(), registry.strategies)
+    tenant = tenant_of(request)
+    return cards(tenant.seen(await pool.models()), tenant.registry.strategies)
 
 
 @router.get("/v1/strategies")
 async def strategies(request: Request) -> DescribedList:
     """All ways of spending test-time compute that this server knows."""
-    registry: Registry = request.app.state.registry
-    return described(registry.strategies)
+    return described(tenant_of(request).registry.strategies)
 
 
 @router.get("/v1/verifiers")
 async def verifiers(request: Request) -> DescribedList:
     """All verifiers that can guide a search."""
-    registry: Registry = request.app.state.registry
-    settings: Settings = request.app.state.settings
+    tenant = tenant_of(request)
+    registry, settings = tenant.registry, tenant.settings
     named = {name: registry.verifiers[one.kind] for name, one in settings.verifiers.items()}
     return described(registry.verifiers | named)
 
@@ -112,7 +125,10 @@ async def health() -> dict[str, str]:
 
 @router.get("/ready", responses={503: ERRORS[503]})
 async def ready(request: Request) -> dict[str, str]:
-    """An engine answers."""
+    """An engine answers, and this server is not about to end."""
+    drain: Drain = request.app.state.drain
+    if drain.begun:
+        raise leaving()
     pool: Pool = request.app.state.pool
     if not await pool.ready():
         raise ApiError(503, "no engine answers", code="engine_unavailable", type="service_unavailable_error")

@@ -1,16 +1,19 @@
 """What an operator can set: `ponder.toml`, over it `PONDER_*` variables, over these the flags."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from server import keys
 from strategies.prompts import Example
 
 Format = Literal["think", "fields", "none"]
 EffortName = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 TOML = "ponder.toml"
+NAME = r"^[A-Za-z0-9_.-]{1,64}$"
+"""A tenant's name, which stands in logs."""
 
 
 class Part(BaseModel):
@@ -25,6 +28,26 @@ class Server(Part):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     keep_alive: float = Field(15.0, gt=0, description="seconds of silence on a stream before a comment is sent")
+    workers: int = Field(1, ge=1, le=256, description="processes that serve; each has its own [workers] and /metrics")
+    drain_delay: float = Field(5.0, ge=0, description="seconds of service after SIGTERM, in which /ready says 503")
+    drain_seconds: float = Field(20.0, ge=0, description="after that, for running requests to end")
+    pending_events: int = Field(
+        1024, ge=1, description="events that may wait for a slow client before its engines are read no further"
+    )
+
+
+class Door(Part):
+    """What a connection may take before, and beside, what its requests ask for."""
+
+    header_bytes: int = Field(16 << 10, ge=1024, description="a request's first line and headers; also its trailers")
+    headers: int = Field(64, ge=1, description="headers of one request")
+    header_seconds: float = Field(10.0, gt=0, description="until the headers are there")
+    body_seconds: float = Field(30.0, gt=0, description="until the body is there")
+    body_rate: int = Field(1024, ge=0, description="bytes a second that a body must bring after its first 5 seconds")
+    idle_seconds: float = Field(5.0, gt=0, description="a connection is kept for, after a reply")
+    stall_seconds: float = Field(30.0, gt=0, description="a client may take nothing of its reply, before it is dropped")
+    connections: int = Field(8192, ge=1, description="at once, in each process")
+    connections_per_address: int = Field(0, ge=0, description="at once from one client address; 0: any number")
 
 
 class Engine(Part):
@@ -81,11 +104,81 @@ class Limits(Part):
         0.5, ge=0, le=1, description="the share of a request's sequences that has to be left for an answer"
     )
     body_bytes: int = Field(8 << 20, ge=1)
+    messages: int = Field(4096, ge=1, description="messages, or items of input, of one request")
     unknown_fields: Literal["refuse", "pass_on"] = "refuse"
     template_arguments: tuple[str, ...] = Field(
         ("enable_thinking", "thinking"), description="what requests may pass to chat templates"
     )
     run_code: bool = Field(False, description="whether the verifier `code` may run what the model writes")
+
+
+class Idempotency(Part):
+    """Replies kept for requests that come again with the same `Idempotency-Key`."""
+
+    seconds: float = Field(600.0, ge=0, description="how long a reply is kept after its end; 0 ignores the keys")
+    bytes: int = Field(64 << 20, ge=0, description="the most that all kept replies take")
+
+
+class Quotas(Part):
+    """What a tenant may use; what is not named has no limit but the server's."""
+
+    requests_per_minute: int | None = Field(None, ge=1)
+    tokens_per_minute: int | None = Field(None, ge=1, description="tokens sampled, verifiers' included")
+    samples: int | None = Field(None, ge=1, description="sequences of all its requests, running or waiting")
+    n: int | None = Field(None, ge=1, description="as limits.n")
+    tokens: int | None = Field(None, ge=1, description="as limits.tokens")
+    strategies: tuple[str, ...] | None = Field(None, description="those it may name")
+    models: tuple[str, ...] | None = Field(None, description="those it sees")
+    weight: float = Field(1.0, gt=0, description="its share where requests have to wait")
+    priority: int = Field(0, ge=-(2**31), lt=2**31, description="in the engines' own queues; lower goes first")
+    metrics: bool = Field(False, description="whether it may read /metrics, which tells of all")
+
+
+class Key(Quotas):
+    """A tenant: the digest of its key, or the key itself, and its quotas."""
+
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="hex digest of the key")
+    key: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _one_strong_key(self) -> Self:
+        if (self.sha256 is None) == (self.key is None):
+            raise ValueError("give either sha256 or key")
+        if self.sha256 == keys.digest(""):
+            raise ValueError("this is the digest of an empty key")
+        if self.key is not None and (why := keys.weakness(self.key.get_secret_value())):
+            raise ValueError(f"the key is too weak: {why}; `ponder key` makes a good one")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the key, in hex."""
+        return keys.digest(self.key.get_secret_value()) if self.key is not None else self.sha256 or ""
+
+
+class Auth(Part):
+    """Who is let in where there are keys, and what keeps tenants apart."""
+
+    open: bool = Field(False, description="serve others than this machine though there are no keys")
+    open_metrics: bool = Field(False, description="let anybody read /metrics though there are keys")
+    cache_secret: SecretStr = Field(SecretStr(""), description="makes the tenants' cache salts; empty: random")
+
+    @field_validator("cache_secret")
+    @classmethod
+    def _is_strong(cls, secret: SecretStr) -> SecretStr:
+        if secret and (why := keys.weakness(secret.get_secret_value())):
+            raise ValueError(f"the secret is too weak: {why}; `ponder key` makes a good one")
+        return secret
+
+
+class Admission(Part):
+    """How much all requests together may have at work, and how many may wait for it."""
+
+    samples: int = Field(4096, ge=1, description="sequences in flight")
+    tokens: int = Field(1 << 26, ge=1, description="tokens that the requests at work may yet take")
+    queue: int = Field(1024, ge=0, description="requests that wait")
+    queue_seconds: float = Field(60.0, gt=0, description="the longest that one waits")
+    engine_priority: bool = Field(False, description="all engines run with --scheduling-policy priority")
 
 
 class Workers(Part):
@@ -158,11 +251,16 @@ class Settings(BaseSettings):
         env_prefix="PONDER_", env_nested_delimiter="__", extra="forbid", frozen=True, toml_file=TOML
     )
     server: Server = Server()
+    door: Door = Door()
     engines: tuple[Engine, ...] = ()
     pool: PoolSettings = PoolSettings()
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
+    auth: Auth = Auth()
+    admission: Admission = Admission()
+    keys: dict[Annotated[str, Field(pattern=NAME)], Key] = {}
     workers: Workers = Workers()
+    idempotency: Idempotency = Idempotency()
     efforts: dict[EffortName, Effort] = EFFORTS
     verifiers: dict[str, VerifierSettings] = {}
     prompts: dict[str, PromptSettings] = {}
@@ -174,6 +272,13 @@ class Settings(BaseSettings):
         if len(set(names)) < len(names):
             raise ValueError("two engines have the same name")
         return engines
+
+    @field_validator("keys")
+    @classmethod
+    def _keys_differ(cls, keys: dict[str, Key]) -> dict[str, Key]:
+        if len({key.digest for key in keys.values()}) < len(keys):
+            raise ValueError("two tenants have the same key")
+        return keys
 
     @field_validator("efforts")
     @classmethod

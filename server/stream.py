@@ -14,7 +14,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from server.drain import leave_with_server
 from server.errors import ApiError, as_api_error
+from server.pace import Pace
 from server.render import Piece
 from strategies.events import Event
 from strategies.protocols import Observer
@@ -50,33 +52,40 @@ class ClientGone(Exception):
 class EventStream(Response):
     """Runs `work(observe)` and sends what the reply makes of each event, and a comment in every long silence."""
 
-    def __init__(self, work: Work, reply: Teller, keep_alive: float) -> None:
+    def __init__(self, work: Work, reply: Teller, keep_alive: float, pace: Pace) -> None:
         self.status_code, self.background = 200, None
         self.raw_headers = list(HEADERS)
-        self.work, self.reply, self.keep_alive = work, reply, keep_alive
+        self.work, self.reply, self.keep_alive, self.pace = work, reply, keep_alive, pace
+        self.failed = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         wire = Wire(send, self.raw_headers)
         try:
             with unwrapped():
-                await self._serve(receive, wire)
+                await self._serve(scope, receive, wire)
             await wire.body(self.reply.end(), more=False)
         except ClientGone:
             return
         except Exception as error:
             if not wire.started:
                 raise
+            self.failed = True
             await wire.body(self.reply.failure(as_api_error(error)), more=False)
 
-    async def _serve(self, receive: Receive, wire: "Wire") -> None:
+    async def _serve(self, scope: Scope, receive: Receive, wire: "Wire") -> None:
         tell, events = anyio.create_memory_object_stream[Event](math.inf)
+
+        def observe(event: Event) -> None:
+            tell.send_nowait(event)
+            self.pace.told()
 
         async def work() -> None:
             with tell:
-                await self.work(tell.send_nowait)
+                await self.work(observe)
 
         async with events, anyio.create_task_group() as tasks:
             tasks.start_soon(leave_with_client, receive)
+            tasks.start_soon(leave_with_server, scope)
             tasks.start_soon(work)
             due = anyio.current_time() + self.keep_alive
             while True:
@@ -90,6 +99,7 @@ class EventStream(Response):
                 if data:
                     await wire.body(data)
                     due = anyio.current_time() + self.keep_alive
+                self.pace.taken(events.statistics().current_buffer_used)
             await anyio.lowlevel.checkpoint()  # a failure of the work is to be heard before all is called well
             tasks.cancel_scope.cancel()
 
@@ -117,6 +127,7 @@ class Whole(Response):
             with unwrapped():
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(leave_with_client, receive)
+                    tasks.start_soon(leave_with_server, scope)
                     await self.work(lambda event: pieces.extend(self.reply.pieces(event)))
                     tasks.cancel_scope.cancel()
         except ClientGone:

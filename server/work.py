@@ -1,10 +1,14 @@
 """One request at work: its runs, on one meter."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
+from server.backends.marked import Marked
 from server.backends.pool import Pool
 from server.backends.pooling import Scorers
 from server.metrics import Metrics
+from server.pace import Pace, Paced
 from server.reply import Reply
 from server.resolve import Plan
 from server.workers import Turn
@@ -19,11 +23,20 @@ class Work:
     """What a reply tells about: `await work(observe)` does all of it."""
 
     def __init__(
-        self, plan: Plan, reply: Reply, pool: Pool, metrics: Metrics, compute: Compute, scorers: Scorers
+        self,
+        plan: Plan,
+        reply: Reply,
+        pool: Pool,
+        metrics: Metrics,
+        compute: Compute,
+        scorers: Scorers,
+        marks: Mapping[str, Any],
+        pace: Pace,
     ) -> None:
         self.plan, self.reply, self.metrics = plan, reply, metrics
         self.compute, self.scorers = Turn(compute), scorers
-        self.backend = pool.backend(plan.engine_model)
+        self.pace = pace
+        self.backend = Paced(Marked(pool.backend(plan.engine_model), marks), pace)
 
     async def __call__(self, observe: Observer) -> None:
         plan, meter = self.plan, self.reply.meter

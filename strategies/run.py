@@ -161,8 +161,8 @@ class Run:
     async def score(self, candidates: Iterable[Candidate], ahead: Iterable[Candidate] | None = None) -> list[Candidate]:
         """The same candidates, judged: by what became of them, where that is told as `ahead`, one each.
 
-        As they were, with a note, where the verifier's engine fails, or takes more than its share of the time left. It
-        is not asked again then.
+        As they were, with a note, where the verifier's engine fails, or takes more than its share of the time left:
+        then it is not asked again.
         """
         candidates = list(candidates)
         if self.verifier is None:

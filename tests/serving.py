@@ -4,24 +4,31 @@ import json
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from benchmarks.engine import Engine as Simulated
 from benchmarks.engine import simulated
 from server.app import create_app
+from server.protocol import configured
 from server.settings import Engine, Settings
+
+SNDBUF = 1 << 16
+"""Bytes that the kernel takes for a client that does not read: few, so that the server notices soon."""
 
 
 @dataclass
 class Served:
-    """A running Ponder: where it is, a client for it, and the simulated engine behind it."""
+    """A running Ponder: where it is, a client for it, the simulated engine behind it, and its app."""
 
     url: str
     client: httpx.AsyncClient
     engine: Simulated | None = None
+    app: FastAPI | None = None
 
     async def chat(self, content="What is 2 + 3?", **fields):
         """One chat request that is not streamed; the response."""
@@ -57,12 +64,14 @@ def content_of(chunks):
 async def serving(settings):
     """A Ponder with these settings."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="error", lifespan="on"))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SNDBUF)
+    app = create_app(settings)
+    server = uvicorn.Server(configured(app, settings.door))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: server.serve(sockets=[listener]))
         async with httpx.AsyncClient(base_url=url, timeout=60) as client:
-            yield Served(url, client)
+            yield Served(url, client, app=app)
         server.should_exit = True
 
 
@@ -75,6 +84,16 @@ async def ponder(reply=None, *, settings=None, **options):
         async with serving(made) as served:
             served.engine = engine
             yield served
+
+
+async def hung_up(served, path, request):
+    """Ask, hang up when the engine works for it, and wait until it does no more."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(served.client.post, path, json=request))
+        await until(lambda: served.engine.running > 0, 10)
+        tasks.cancel_scope.cancel()
+    await until(lambda: served.engine.running == 0, 10)
+    assert served.engine.aborted > 0
 
 
 async def until(true, seconds=1.0):

@@ -1,0 +1,95 @@
+"""How a server ends: it is taken out of turn, admits nobody, lets replies end, and tells those that cannot.
+
+`begun`: not ready any more, but all are served, for who balances load takes a while to notice. `closed`: whoever still
+comes is refused. `over`: replies end with an error, in their own form (`leave_with_server`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.errors import ApiError
+
+FAREWELL_SECONDS = 2.0
+"""For replies to end with an error, and for clients to take it."""
+PROBES = frozenset({"/health", "/ready", "/metrics"})
+
+
+def leaving() -> ApiError:
+    """What is told to those that cannot be served to the end."""
+    return ApiError(503, "the server is shutting down", code="shutting_down", type="service_unavailable_error")
+
+
+class Drain:
+    """The end of one server, and the requests that it waits for."""
+
+    def __init__(self) -> None:
+        self.begun = self.closed = False
+        self.over = anyio.Event()
+        self.running: set[anyio.CancelScope] = set()
+        self._empty = anyio.Event()
+
+    @contextmanager
+    def request(self) -> Iterator[anyio.CancelScope]:
+        """A request that runs, and what cancels it."""
+        with anyio.CancelScope() as work:
+            self.running.add(work)
+            try:
+                yield work
+            finally:
+                self.running.discard(work)
+                if not self.running:
+                    self._empty.set()
+
+    async def end(self, delay: float, grace: float) -> None:
+        """Drain: `delay` seconds in which all are served, `grace` in which what runs may end."""
+        self.begun = True
+        await anyio.sleep(delay)
+        self.closed = True
+        await self._idle(grace)
+        self.over.set()
+        await self._idle(FAREWELL_SECONDS)
+        for scope in self.running:  # what has not come as far as a reply
+            scope.cancel()
+        await self._idle(FAREWELL_SECONDS)
+
+    async def _idle(self, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            while self.running:
+                self._empty = anyio.Event()
+                await self._empty.wait()
+
+
+class Draining:
+    """An ASGI app around another one: counts what runs, and refuses what comes too late."""
+
+    def __init__(self, app: ASGIApp, drain: Drain) -> None:
+        self.app, self.drain = app, drain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in PROBES:
+            await self.app(scope, receive, send)
+            return
+        if self.drain.closed:
+            await leaving().response({"connection": "close"})(scope, receive, send)
+            return
+        started = False
+
+        async def noticed(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        with self.drain.request() as work:
+            await self.app(scope, receive, noticed)
+        if work.cancelled_caught and not started:
+            await leaving().response({"connection": "close"})(scope, receive, send)
+
+
+async def leave_with_server(scope: Scope) -> None:
+    """Raise the error of a server that ends: in a task group, that ends all the work of a reply."""
+    drain: Drain = scope["app"].state.drain
+    await drain.over.wait()
+    raise leaving()

@@ -1,0 +1,155 @@
+"""One piece of work for requests that say they are one: an `Idempotency-Key` joins them.
+
+A client that tries again because it lost its connection gets the reply that is already on its way, from its beginning,
+instead of a second fan-out (draft-ietf-httpapi-idempotency-key-header). The work ends when all of its clients are gone.
+"""
+
+import re
+from collections import OrderedDict
+from hashlib import sha256
+
+import anyio
+import anyio.lowlevel
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from server.errors import ApiError, refused
+from server.settings import Idempotency
+from server.stream import ClientGone, EventStream, leave_with_client
+from strategies.tasks import unwrapped
+
+HEADER = "idempotency-key"
+KEY = re.compile(r"[\x21-\x7e]{1,255}")
+MISUSED = "this Idempotency-Key came with another request before"
+
+
+class Job:
+    """A reply while it comes about, and for a while after that: the ASGI messages that make it."""
+
+    def __init__(self, digest: bytes) -> None:
+        self.digest, self.clients = digest, 0
+        self.messages: list[Message] = []
+        self.size = 0
+        self.ended_at: float | None = None
+        self.error: Exception | None = None
+        self.failed = False
+        self._news, self._left = anyio.Event(), anyio.Event()
+
+    @property
+    def joinable(self) -> bool:
+        """Whether its reply is good, or may become so."""
+        return not (self.error or self.failed or self._left.is_set())
+
+    async def run(self, reply: Response, scope: Scope) -> None:
+        """Do the work, until it is done or nobody waits for it."""
+        try:
+            await reply(scope, self._nobody, self._keep)
+        except Exception as error:
+            self.error = error
+        finally:
+            self.failed = isinstance(reply, EventStream) and reply.failed
+            self.ended_at = anyio.current_time()
+            self._tell()
+
+    async def follow(self, receive: Receive, send: Send) -> None:
+        """Give one client all of the reply, as it comes. Raises what the work raised before there was anything."""
+        try:
+            with unwrapped():
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(leave_with_client, receive)
+                    await self._pass_on(send)
+                    tasks.cancel_scope.cancel()
+        except ClientGone:
+            pass
+        finally:
+            self.clients -= 1
+            if not self.clients and self.ended_at is None:
+                self._left.set()
+
+    async def _pass_on(self, send: Send) -> None:
+        sent = 0
+        while True:
+            news = self._news
+            for message in self.messages[sent:]:
+                await send(dict(message))
+                sent += 1
+            if self.ended_at is not None and sent == len(self.messages):
+                break
+            if news is self._news:
+                await news.wait()
+        if self.error:
+            raise self.error
+
+    async def _keep(self, message: Message) -> None:
+        self.messages.append(dict(message))
+        self.size += len(message.get("body", b""))
+        self._tell()
+        await anyio.lowlevel.checkpoint()
+
+    async def _nobody(self) -> Message:
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
+
+
+class Jobs:
+    """The work that can be joined: what runs, and what ended lately."""
+
+    def __init__(self, limits: Idempotency) -> None:
+        self.limits = limits
+        self._jobs: OrderedDict[bytes, Job] = OrderedDict()
+
+    def joined(self, request: Request, wanted: BaseModel, reply: Response) -> Response:
+        """The reply itself where the request has no key, else one that is made once. Raises ApiError 400 or 422."""
+        given = request.headers.get(HEADER)
+        if given is None or not self.limits.seconds:
+            return reply
+        if not KEY.fullmatch(given):
+            raise refused("Idempotency-Key: 1 to 255 visible characters of ASCII", HEADER)
+        who = request.headers.get("authorization", "")
+        key = sha256(f"{who}\n{request.url.path}\n{given}".encode()).digest()
+        digest = sha256(wanted.model_dump_json(exclude_unset=True).encode()).digest()
+        self._forget()
+        job, begins = self._jobs.get(key), False
+        if job is not None and job.digest != digest:
+            raise ApiError(422, MISUSED, param=HEADER, code="idempotency_key_reused")
+        if job is None or not job.joinable:
+            job = self._jobs[key] = Job(digest)
+            begins = True
+        job.clients += 1
+        return Joined(job, reply if begins else None)
+
+    def _forget(self) -> None:
+        """Drop what failed, what ended too long ago, and the oldest until the rest takes no more room than it may."""
+        oldest = anyio.current_time() - self.limits.seconds
+        for key, job in list(self._jobs.items()):
+            if job.ended_at is not None and (not job.joinable or job.ended_at < oldest):
+                del self._jobs[key]
+        ended = [(key, job.size) for key, job in self._jobs.items() if job.ended_at is not None]
+        over = sum(size for _, size in ended) - self.limits.bytes
+        for key, size in ended:
+            if over <= 0:
+                return
+            del self._jobs[key]
+            over -= size
+
+
+class Joined(Response):
+    """A reply that several requests share; the one that has `reply` also does the work."""
+
+    def __init__(self, job: Job, reply: Response | None) -> None:
+        self.status_code, self.background = 200, None
+        self.raw_headers = []
+        self.job, self.reply = job, reply
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with unwrapped():
+            async with anyio.create_task_group() as tasks:
+                if self.reply:
+                    tasks.start_soon(self.job.run, self.reply, scope)
+                await self.job.follow(receive, send)

@@ -1,0 +1,82 @@
+"""No header of a client's reaches an engine, a log or another client, whatever it holds."""
+
+import logging
+
+import aiohttp
+import pytest
+
+from server.backends.http import Upstream
+from tests.raw import connected, rest_of
+from tests.serving import body, ponder
+
+pytestmark = pytest.mark.anyio
+UPSTREAM = {"host", "content-type", "content-length", "accept", "accept-encoding", "user-agent"}
+"""All headers that an engine gets, and `authorization` where the settings have a key for it."""
+HOSTILE = {
+    "authorization": "Bearer canary",
+    "cookie": "canary",
+    "x-forwarded-for": "canary",
+    "x-request-id": "canary canary",
+    "x-anything": "canary",
+    "accept-encoding": "gzip",
+    "user-agent": "canary",
+}
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The headers of all requests to engines."""
+    seen = []
+    asked = aiohttp.ClientSession._request
+
+    async def request(session, *args, **kwargs):
+        response = await asked(session, *args, **kwargs)
+        seen.append({name.lower(): value for name, value in response.request_info.headers.items()})
+        return response
+
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", request)
+    return seen
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/tokenize"])
+async def test_the_headers_that_an_engine_gets_are_a_fixed_set(path, sent):
+    async with ponder() as served:
+        asked = {"model": "simulated", "prompt": "hi"} if "chat" not in path else body(served, "hi")
+        for streamed in ({}, {"stream": True}) if "v1" in path else ({},):
+            reply = await served.client.post(path, json=asked | streamed, headers=HOSTILE)
+            assert reply.status_code == 200
+    assert sent
+    for headers in sent:
+        assert set(headers) <= UPSTREAM
+        assert "canary" not in str(headers)
+
+
+async def test_the_key_of_an_engine_is_the_settings_one(sent):
+    async with ponder() as served, aiohttp.ClientSession() as session:
+        await Upstream(session, served.engine.url, api_key="ours").get("/v1/models")
+    assert sent[-1]["authorization"] == "Bearer ours"
+
+
+@pytest.mark.parametrize("given", [b"a\rb", b"a\x00b", b"a\tb", b"x" * 65, b"\xff\xfe", b"${jndi:x}", b"a b"])
+async def test_an_id_is_told_again_only_where_it_is_harmless(given, caplog):
+    caplog.set_level(logging.DEBUG)
+    async with ponder() as served, connected(served) as stream:
+        await stream.send(
+            b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-request-id: " + given + b"\r\n\r\n"
+        )
+        reply = await rest_of(stream)
+    assert given not in reply
+    assert given.decode("latin-1") not in caplog.text
+
+
+async def test_a_response_cannot_be_split():
+    async with ponder() as served, connected(served) as stream:
+        await stream.send(b"GET /v1/models/x%0d%0aset-cookie:%20a=b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        reply = await rest_of(stream)
+    assert reply.startswith(b"HTTP/1.1 404")
+    assert b"\nset-cookie" not in reply
