@@ -267,11 +267,14 @@ def test_what_is_logged_of_an_error_has_its_way_and_none_of_its_words():
     def inner():
         raise ValueError(words)
 
-    with pytest.raises(ExceptionGroup) as caught:
+    def outer():
         try:
             inner()
         except ValueError as error:
             raise ExceptionGroup(words, [KeyError(words)]) from error
+
+    with pytest.raises(ExceptionGroup) as caught:
+        outer()
     told = where(caught.value)
     assert all(word in told for word in ("ExceptionGroup", "ValueError", "KeyError", "in inner"))
     assert words not in told
