@@ -25,6 +25,7 @@ class Serve(BaseSettings):
     config: Path | None = Field(None, description="the settings file, instead of ./ponder.toml")
     host: str | None = Field(None, description="the address to listen on [127.0.0.1]")
     port: int | None = Field(None, ge=0, le=65535, description="the port to listen on [8000]; 0 picks a free one")
+    workers: int | None = Field(None, ge=1, le=256, description="processes that serve [1]")
     no_auth: bool = Field(False, description="serve others than this machine though the settings name no keys")
     engine_url: str | None = Field(None, description="a running vLLM, instead of a local one")
     engine_api_key: SecretStr | None = Field(None, description="its API key")
@@ -36,9 +37,9 @@ class Serve(BaseSettings):
         """The settings of file and environment, with these flags over them."""
         made = load(self.config)
         changes: dict[str, Any] = {}
-        if self.host is not None or self.port is not None:
-            where = {"host": self.host, "port": self.port}
-            given = {name: value for name, value in where.items() if value is not None}
+        flags = {"host": self.host, "port": self.port, "workers": self.workers}
+        given = {name: value for name, value in flags.items() if value is not None}
+        if given:
             changes["server"] = Server(**{**made.server.model_dump(), **given})
         if self.engine_url:
             changes["engines"] = (Engine(url=self.engine_url, api_key=self.engine_api_key),)

@@ -15,6 +15,7 @@ from server.gate import Admitted, size_of
 from server.idempotency import Jobs
 from server.incoming import DEFAULT, ERRORS, asked, body_of, tenant_of
 from server.metrics import Metrics
+from server.pace import Pace
 from server.reply import Reply
 from server.resolve import resolve
 from server.responses.reply import ResponsesReply
@@ -65,7 +66,8 @@ async def planned(request: Request, wanted: ChatRequest) -> tuple[Work, Size]:
     plan = resolve(wanted, tenant.settings, tenant.registry, models)
     reply = Reply(plan, f"chatcmpl-{secrets.token_hex(12)}", Meter(plan.budget))
     request.state.asked.meter = reply.meter
-    work = Work(plan, reply, pool, state.metrics, state.compute, state.scorers, state.gate.marks(tenant))
+    pace = Pace(tenant.settings.server.pending_events)
+    work = Work(plan, reply, pool, state.metrics, state.compute, state.scorers, state.gate.marks(tenant), pace)
     return work, size_of(plan, models[plan.engine_model].max_model_len)
 
 
@@ -75,7 +77,7 @@ def answered(request: Request, wanted: BaseModel, work: Work, size: Size, reply:
     jobs: Jobs = state.jobs
     admitted = Admitted(state.gate, tenant, size, work.reply.meter, work, request.state)
     keep_alive = tenant.settings.server.keep_alive
-    made = EventStream(admitted, reply, keep_alive) if work.plan.stream else Whole(admitted, reply)
+    made = EventStream(admitted, reply, keep_alive, work.pace) if work.plan.stream else Whole(admitted, reply)
     return jobs.joined(request, wanted, made)
 
 

@@ -7,14 +7,14 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
 import uvicorn
 from fastapi import FastAPI
 
-from server import paths
+from server import descriptors, paths, supervisor
 from server.app import create_app
 from server.auth import unguarded
 from server.backends.local import EngineFailed, EngineSpec, LocalEngine, local_engine
@@ -30,33 +30,44 @@ async def serve(settings: Settings, model: str | None, python: Path | None, args
     """Serve until a signal comes or the local engine ends; the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    descriptors.check(settings)
+    if worker := supervisor.inherited():
+        return await run(settings, worker, None, parent=sys.stdin.fileno())
+    create_app(settings)  # before all that takes time: it refuses settings that cannot work
     listener = listen(settings)
+    act = run if settings.server.workers == 1 else supervisor.supervise
     if settings.engines and model:
         log.warning("ponder: --model is for a local engine; the settings name engines, so it has no effect")
     if settings.engines:
-        return await run(settings, listener, None)
+        return await act(settings, listener, None)
     spec = local_spec(model, python, args)
     if spec is None:
         return 2
     try:
-        async with AsyncExitStack() as stack:
-            engine = await stack.enter_async_context(local_engine(spec))
+        async with local_engine(spec) as engine:
             engines = (Engine(url=engine.url),)
-            return await run(settings.model_copy(update={"engines": engines}), listener, engine)
+            return await act(settings.model_copy(update={"engines": engines}), listener, engine)
     except EngineFailed as error:
         log.error("ponder: the engine failed: %s", error)
         return 1
 
 
-async def run(settings: Settings, listener: socket.socket, engine: LocalEngine | None) -> int:
-    """Serve on `listener`, and watch over the engine; the exit status."""
-    app = create_app(settings)
+async def run(
+    settings: Settings, listener: socket.socket, engine: LocalEngine | None, *, parent: int | None = None
+) -> int:
+    """Serve on `listener`, and watch over the engine, or over the parent's pipe; the exit status."""
+    app = create_app(settings, shared=supervisor.shared_path())
     server = Server(configured(app, settings.door, timeout_graceful_shutdown=5))
+    leaving = Leaving(server, app.state.drain, settings)
     failed = False
 
     async def watch() -> None:
         nonlocal failed
         await app.state.started.wait()
+        if parent is not None:
+            await anyio.wait_readable(parent)  # never written to: it has ended
+            await leaving.drain(0, 0)
+            return
         if engine is None:
             await announce(app, listener)
             return
@@ -71,7 +82,7 @@ async def run(settings: Settings, listener: socket.socket, engine: LocalEngine |
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch)
-        tasks.start_soon(stop_on_signal, server, app.state.drain, settings)
+        tasks.start_soon(leaving.on_signal)
         await server.serve(sockets=[listener])
         tasks.cancel_scope.cancel()
     return int(failed)
@@ -85,25 +96,27 @@ class Server(uvicorn.Server):
         yield
 
 
-async def stop_on_signal(server: uvicorn.Server, drain: Drain, settings: Settings) -> None:
-    """Drain on the first SIGTERM, or on the first SIGINT without delay, for that is somebody's at a terminal.
+class Leaving:
+    """The end of a server, by signals: the first one drains it, the second one ends it now."""
 
-    The second one ends everything at once.
-    """
-    delay, grace = settings.server.drain_delay, settings.server.drain_seconds
+    def __init__(self, server: uvicorn.Server, drain: Drain, settings: Settings) -> None:
+        self.server, self.state, self.settings = server, drain, settings.server
 
-    async def end(delay: float) -> None:
-        await drain.end(delay, grace)
-        server.should_exit = True
+    async def on_signal(self) -> None:
+        """Drain on SIGTERM, and on SIGINT without delay, for that is somebody's at a terminal."""
+        async with anyio.create_task_group() as tasks:
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                async for number in signals:
+                    if self.state.begun:
+                        self.state.over.set()
+                        self.server.force_exit = self.server.should_exit = True
+                    else:
+                        delay = 0.0 if number == signal.SIGINT else self.settings.drain_delay
+                        tasks.start_soon(self.drain, delay, self.settings.drain_seconds)
 
-    async with anyio.create_task_group() as tasks:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for number in signals:
-                if drain.begun:
-                    drain.over.set()
-                    server.force_exit = server.should_exit = True
-                else:
-                    tasks.start_soon(end, 0.0 if number == signal.SIGINT else delay)
+    async def drain(self, delay: float, grace: float) -> None:
+        await self.state.end(delay, grace)
+        self.server.should_exit = True
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -28,6 +28,7 @@ class Server(Part):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     keep_alive: float = Field(15.0, gt=0, description="seconds of silence on a stream before a comment is sent")
+    workers: int = Field(1, ge=1, le=256, description="processes that serve; each has its own [workers] and /metrics")
     drain_delay: float = Field(5.0, ge=0, description="seconds of service after SIGTERM, in which /ready says 503")
     drain_seconds: float = Field(20.0, ge=0, description="after that, for running requests to end")
     pending_events: int = Field(

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.drain import leave_with_server
 from server.errors import ApiError, as_api_error
+from server.pace import Pace
 from server.render import Piece
 from strategies.events import Event
 from strategies.protocols import Observer
@@ -51,10 +52,10 @@ class ClientGone(Exception):
 class EventStream(Response):
     """Runs `work(observe)` and sends what the reply makes of each event, and a comment in every long silence."""
 
-    def __init__(self, work: Work, reply: Teller, keep_alive: float) -> None:
+    def __init__(self, work: Work, reply: Teller, keep_alive: float, pace: Pace) -> None:
         self.status_code, self.background = 200, None
         self.raw_headers = list(HEADERS)
-        self.work, self.reply, self.keep_alive = work, reply, keep_alive
+        self.work, self.reply, self.keep_alive, self.pace = work, reply, keep_alive, pace
         self.failed = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,9 +75,13 @@ class EventStream(Response):
     async def _serve(self, scope: Scope, receive: Receive, wire: "Wire") -> None:
         tell, events = anyio.create_memory_object_stream[Event](math.inf)
 
+        def observe(event: Event) -> None:
+            tell.send_nowait(event)
+            self.pace.told()
+
         async def work() -> None:
             with tell:
-                await self.work(tell.send_nowait)
+                await self.work(observe)
 
         async with events, anyio.create_task_group() as tasks:
             tasks.start_soon(leave_with_client, receive)
@@ -94,6 +99,7 @@ class EventStream(Response):
                 if data:
                     await wire.body(data)
                     due = anyio.current_time() + self.keep_alive
+                self.pace.taken(events.statistics().current_buffer_used)
             await anyio.lowlevel.checkpoint()  # a failure of the work is to be heard before all is called well
             tasks.cancel_scope.cancel()
 

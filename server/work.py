@@ -8,6 +8,7 @@ from server.backends.marked import Marked
 from server.backends.pool import Pool
 from server.backends.pooling import Scorers
 from server.metrics import Metrics
+from server.pace import Pace, Paced
 from server.reply import Reply
 from server.resolve import Plan
 from server.workers import Turn
@@ -30,10 +31,12 @@ class Work:
         compute: Compute,
         scorers: Scorers,
         marks: Mapping[str, Any],
+        pace: Pace,
     ) -> None:
         self.plan, self.reply, self.metrics = plan, reply, metrics
         self.compute, self.scorers = Turn(compute), scorers
-        self.backend = Marked(pool.backend(plan.engine_model), marks)
+        self.pace = pace
+        self.backend = Paced(Marked(pool.backend(plan.engine_model), marks), pace)
 
     async def __call__(self, observe: Observer) -> None:
         plan, meter = self.plan, self.reply.meter

@@ -4,6 +4,7 @@ import json
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 import httpx
@@ -15,6 +16,9 @@ from benchmarks.engine import simulated
 from server.app import create_app
 from server.protocol import configured
 from server.settings import Engine, Settings
+
+SNDBUF = 1 << 16
+"""Bytes that the kernel takes for a client that does not read: few, so that the server notices soon."""
 
 
 @dataclass
@@ -60,6 +64,7 @@ def content_of(chunks):
 async def serving(settings):
     """A Ponder with these settings."""
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SNDBUF)
     app = create_app(settings)
     server = uvicorn.Server(configured(app, settings.door))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -79,6 +84,16 @@ async def ponder(reply=None, *, settings=None, **options):
         async with serving(made) as served:
             served.engine = engine
             yield served
+
+
+async def hung_up(served, path, request):
+    """Ask, hang up when the engine works for it, and wait until it does no more."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(served.client.post, path, json=request))
+        await until(lambda: served.engine.running > 0, 10)
+        tasks.cancel_scope.cancel()
+    await until(lambda: served.engine.running == 0, 10)
+    assert served.engine.aborted > 0
 
 
 async def until(true, seconds=1.0):

@@ -142,6 +142,7 @@ async def test_sigterm_lets_running_streams_end_and_then_the_process_ends_well()
         assert await ponder.ends() == 0
 
 
+@pytest.mark.slow
 async def test_a_stream_that_outlasts_sigterm_is_told_and_the_process_ends_well():
     async with served(engine={"delay": 0.2}, environment=settled(0, 0.2)) as ponder, anyio.create_task_group() as tasks:
         got = []
@@ -158,6 +159,7 @@ async def test_a_stream_that_outlasts_sigterm_is_told_and_the_process_ends_well(
     assert lines(got[0][1])[-1] == "[DONE]"
 
 
+@pytest.mark.slow
 async def test_a_second_signal_ends_it_now():
     async with served(engine={"ttft": 60}) as ponder, anyio.create_task_group() as tasks:
         got = []

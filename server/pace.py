@@ -1,0 +1,56 @@
+"""Back-pressure: engines are read no faster than a client takes what comes of it.
+
+Events are told without waiting, so it is the readers of the engines that wait: their sockets fill, and TCP slows the
+engines down. Strategies know nothing of it.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import anyio
+
+from strategies.protocols import Backend
+from strategies.types import Call, Chunk, Prompt
+
+
+class Pace:
+    """How many events one client has yet to take; from `most` on, engines wait for it."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.pending = most, 0
+        self._free = anyio.Event()
+
+    def told(self) -> None:
+        """One more event is there."""
+        self.pending += 1
+
+    def taken(self, pending: int) -> None:
+        """The client took what it was sent; so many events came meanwhile."""
+        self.pending = pending
+        self._free.set()
+        self._free = anyio.Event()
+
+    async def wait(self) -> None:
+        """Wait for the client."""
+        while self.pending >= self.most:
+            await self._free.wait()
+
+
+class Paced:
+    """A backend whose streams wait for a client."""
+
+    def __init__(self, backend: Backend, pace: Pace) -> None:
+        self.backend, self.pace = backend, pace
+
+    async def render(self, prompt: Prompt) -> Prompt:
+        return await self.backend.render(prompt)
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
+        async with self.backend.stream(call) as chunks, aclosing(self._paced(chunks)) as paced:
+            yield paced
+
+    async def _paced(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk]:
+        async for chunk in chunks:
+            yield chunk
+            await self.pace.wait()
