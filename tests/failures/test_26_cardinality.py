@@ -15,7 +15,7 @@ from tests.tenants import ALICE, BOB, bearing, settings
 pytestmark = pytest.mark.anyio
 MOST = 2000
 """Series of a server with one model, whoever asks for whatever."""
-LABELS = {"strategy", "model", "outcome", "purpose", "le", "engine", "why", "cause", "reason"}
+LABELS = {"strategy", "model", "outcome", "purpose", "le", "engine", "why", "cause", "reason", "status"}
 
 
 @pytest.fixture
