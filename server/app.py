@@ -33,9 +33,9 @@ class App(FastAPI):
     """FastAPI whose every response has our headers, and whose document has the shapes that no signature shows."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        routed = super().build_middleware_stack()
-        known = Authentication(routed, self.state.tenants, self.state.settings.auth.open_metrics)
-        return Headers(Draining(known, self.state.drain))
+        routed, state = super().build_middleware_stack(), self.state
+        known = Authentication(routed, state.tenants, state.metrics, state.settings.auth.open_metrics)
+        return Headers(Draining(known, state.drain))
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:

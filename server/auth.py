@@ -5,6 +5,7 @@ import ipaddress
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.errors import ApiError
+from server.metrics import Metrics
 from server.settings import Settings
 from server.tenants import Tenant, Tenants
 
@@ -20,8 +21,8 @@ class Authentication:
     Where the request was admitted, its response has `rates`, the headers about the tenant's quotas.
     """
 
-    def __init__(self, app: ASGIApp, tenants: Tenants, open_metrics: bool) -> None:
-        self.app, self.tenants = app, tenants
+    def __init__(self, app: ASGIApp, tenants: Tenants, metrics: Metrics, open_metrics: bool) -> None:
+        self.app, self.tenants, self.metrics = app, tenants, metrics
         self.open = (*OPEN, METRICS) if open_metrics else OPEN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,6 +32,7 @@ class Authentication:
         tenant = await self.tenants.find(bearer(scope))
         if refusal := self._refusal(scope["path"], tenant):
             again = {"www-authenticate": "Bearer"} if refusal.status == 401 else {}
+            self.metrics.refusals.labels(refusal.status).inc()
             await refusal.response(again)(scope, receive, send)
             return
         state = scope.setdefault("state", {})
@@ -38,6 +40,8 @@ class Authentication:
 
         async def rated(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if message["status"] in (429, 503):
+                    self.metrics.refusals.labels(message["status"]).inc()
                 rates = state.get("rates", {}).items()
                 told = [(name.encode(), value.encode()) for name, value in rates]
                 message["headers"] = [*message.get("headers", ()), *told]

@@ -32,6 +32,9 @@ class Metrics:
             "ponder_tokens", "Tokens received: sampled, verifier", [*labels, "purpose"], registry=self.registry
         )
         self.running = Gauge("ponder_requests_running", "Requests at work now", registry=self.registry)
+        self.refusals = Counter(
+            "ponder_refusals", "Requests sent away: 401, 403, 429, 503", ["status"], registry=self.registry
+        )
         self.retries = Counter("ponder_upstream_retries", "Calls to engines made again", registry=self.registry)
         self.up = Gauge("ponder_engine_up", "0 while an engine is out for failing", ["engine"], registry=self.registry)
 

@@ -175,7 +175,7 @@ class Admission(Part):
     """How much all requests together may have at work, and how many may wait for it."""
 
     samples: int = Field(4096, ge=1, description="sequences in flight")
-    tokens: int = Field(1 << 26, ge=1, description="tokens that the requests at work may yet take")
+    tokens: int = Field(1 << 28, ge=1, description="tokens that the requests at work may yet take")
     queue: int = Field(1024, ge=0, description="requests that wait")
     queue_seconds: float = Field(60.0, gt=0, description="the longest that one waits")
     engine_priority: bool = Field(False, description="all engines run with --scheduling-policy priority")

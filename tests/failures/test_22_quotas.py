@@ -114,12 +114,17 @@ def test_what_a_request_reserved_and_did_not_spend_comes_back_and_a_debt_stays()
 
 
 async def test_a_quota_that_is_used_up_is_a_429_with_the_time_to_wait_and_costs_no_engine_anything():
-    async with ponder(settings=settings(alice={"requests_per_minute": 2})) as served:
+    async with ponder(settings=settings(alice={"requests_per_minute": 2}, bob={"metrics": True})) as served:
         told = [
             await served.client.post("/v1/chat/completions", json=body(served, "hi"), headers=bearing(key))
             for key in (ALICE, ALICE, ALICE, BOB)
         ]
         asked = [request for request in served.engine.requests if request.path == "/v1/completions"]
+        strangers = await served.client.get("/v1/models")
+        counted = (await served.client.get("/metrics", headers=bearing(BOB))).text
+    assert strangers.status_code == 401
+    assert 'ponder_refusals_total{status="429"} 1.0' in counted
+    assert 'ponder_refusals_total{status="401"} 1.0' in counted
     assert [one.status_code for one in told] == [200, 200, 429, 200]
     assert told[2].json()["error"] == {
         "message": "too many requests a minute (limit 2)",
