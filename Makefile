@@ -4,7 +4,7 @@ MODEL ?=
 VENV := .venv/bin
 COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: run test test-all audit lint format lock clean
+.PHONY: run test test-all chaos lint format lock clean audit bench
 
 # Serve on 127.0.0.1:8000 (PONDER_PORT moves it); MODEL is a Hugging Face id or a folder.
 run:
@@ -18,6 +18,11 @@ test:
 test-all:
 	$(PYTHON) deploy/install.py dev engine model clients
 	$(VENV)/python -m pytest
+
+# Every fault of an engine with every strategy, in some ten minutes.
+chaos:
+	$(PYTHON) deploy/install.py dev
+	$(VENV)/python -m tests.chaos --out docs/results/chaos.json
 
 audit:
 	$(PYTHON) deploy/install.py dev
@@ -33,6 +38,11 @@ format:
 	$(PYTHON) deploy/install.py dev
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
+
+# What Ponder and other gateways add to an engine, side by side: docs/results/bench.md. At most ten minutes.
+bench:
+	$(PYTHON) deploy/install.py dev
+	$(VENV)/python -m benchmarks.overhead --peers
 
 # Pins move only when LOCK=--upgrade is given. Those of npm: `npm install --package-lock-only` in tests/clients/js.
 lock:

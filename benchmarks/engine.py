@@ -206,10 +206,10 @@ class Engine:
 
     def _cached(self, wanted: Wanted) -> int:
         """Tokens found in the cache as vLLM reports them: streamed for the first sample, else for the last one."""
-        found = [self._cache.admit(prompt) for prompt in wanted.prompts]
+        found = [self._cache.admit(prompt, wanted.salt) for prompt in wanted.prompts]
         if wanted.stream:
             return found[0]
-        return found[-1] if wanted.n == 1 else self._cache.admit(wanted.prompts[-1])
+        return found[-1] if wanted.n == 1 else self._cache.admit(wanted.prompts[-1], wanted.salt)
 
     def _schedule(self) -> None:
         """Plan the next step, `delay` after the last one, or when the first sample is ready."""
@@ -238,7 +238,7 @@ class Engine:
             for track in flight.tracks:
                 ids = (*track.prompt, *track.sample.ids[: track.done - 1])
                 if self._cache.whole(len(ids)) > self._cache.whole(len(track.prompt)):
-                    self._cache.admit(ids)
+                    self._cache.admit(ids, flight.wanted.salt)
 
 
 def _decoded(body: bytes) -> Any:

@@ -40,9 +40,12 @@ class PrefixCache:
         self._size, self._blocks = block_size, blocks
         self._seen: dict[int, None] = {}
 
-    def admit(self, ids: tuple[int, ...]) -> int:
-        """Remember a sequence; return how many of its leading tokens were known, the last token never among them."""
-        known, missed, key = 0, False, 0
+    def admit(self, ids: tuple[int, ...], salt: str | None = None) -> int:
+        """Remember a sequence; return how many of its leading tokens were known, the last token never among them.
+
+        What came with another salt is not known.
+        """
+        known, missed, key = 0, False, hash(salt)
         for start in range(0, len(ids) - self._size + 1, self._size):
             key = hash((key, ids[start : start + self._size]))
             missed = missed or key not in self._seen

@@ -48,6 +48,7 @@ class Sampling(msgspec.Struct):
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     stream_interval: Count | None = 1
+    cache_salt: str | None = None
 
 
 class Completion(Sampling):
@@ -105,6 +106,7 @@ class Wanted:
     stream: bool
     usage: bool
     interval: int
+    salt: str | None
 
 
 def read(body: Mapping[str, Any], *, chat: bool, model: str, max_model_len: int) -> Wanted:
@@ -127,6 +129,7 @@ def read(body: Mapping[str, Any], *, chat: bool, model: str, max_model_len: int)
         stream=bool(asked.stream),
         usage=bool(asked.stream_options and asked.stream_options.include_usage),
         interval=asked.stream_interval or 1,
+        salt=asked.cache_salt,
     )
 
 

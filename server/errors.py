@@ -120,7 +120,7 @@ def from_validation(error: ValidationError, prefix: tuple[str, ...] = ()) -> Api
         return refused(f"unknown parameter: {param}", param, "unknown_parameter")
     if first["type"] == "missing":
         return refused(f"missing parameter: {param}", param, "missing_required_parameter")
-    return refused(f"{param}: {first['msg']}", param)
+    return refused(f"{param}: {first['msg'].removeprefix('Value error, ')}", param)
 
 
 def is_kind(part: str) -> bool:
@@ -139,7 +139,7 @@ def from_engine(error: BackendError) -> ApiError:
             return refused(str(error), error.param, code="engine_refused")
         case 404:
             return ApiError(404, str(error), param="model", code="model_not_found")
-        case None | 429 | 503:
+        case None | 429 | 503 if error.cause not in ("garbage", "error_in_stream"):
             return ApiError(503, str(error), code="engine_unavailable", type="service_unavailable_error")
     return ApiError(502, f"the engine failed: {error}", code="engine_error")
 

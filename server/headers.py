@@ -1,12 +1,16 @@
 """Headers that every response has, errors too: whose request it answers, and how long its caller waited for it."""
 
+import logging
 import re
 import secrets
 
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.failures import where
+
 REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
+log = logging.getLogger(__name__)
 
 
 class Headers:
@@ -28,7 +32,10 @@ class Headers:
                 message["headers"] = [*message.get("headers", ()), *ours]
             await send(message)
 
-        await self.app(scope, receive, headed)
+        try:
+            await self.app(scope, receive, headed)
+        except Exception as error:  # it is answered by now; whoever logs it above us would log its words
+            log.error("%s failed: %s", id.decode(), where(error))
 
 
 def request_id(scope: Scope) -> bytes:

@@ -146,14 +146,14 @@ class Key(Quotas):
             raise ValueError("give either sha256 or key")
         if self.sha256 == keys.digest(""):
             raise ValueError("this is the digest of an empty key")
-        if self.key and (why := keys.weakness(self.key.get_secret_value())):
+        if self.key is not None and (why := keys.weakness(self.key.get_secret_value())):
             raise ValueError(f"the key is too weak: {why}; `ponder key` makes a good one")
         return self
 
     @property
     def digest(self) -> str:
         """The SHA-256 of the key, in hex."""
-        return self.sha256 or keys.digest(self.key.get_secret_value() if self.key else "")
+        return keys.digest(self.key.get_secret_value()) if self.key is not None else self.sha256 or ""
 
 
 class Auth(Part):

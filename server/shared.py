@@ -25,6 +25,10 @@ PREFIX = 4
 """Bytes of a message's length."""
 LONGEST = 1 << 16
 """Bytes of the longest message: a name, a few figures, a sentence."""
+CONNECT_SECONDS = 10.0
+"""How long a worker waits for its desk."""
+AGAIN = 0.05
+"""Seconds between two looks for it."""
 GONE = Refused(503, "overloaded", "the server is about to end", OVERLOADED)
 
 
@@ -137,13 +141,14 @@ class Remote:
 async def gate(settings: Settings, shared: Path | None) -> AsyncIterator[Gate]:
     """The gate of this process, at the shared desk on the socket `shared` where there is one.
 
-    Raises OSError where nobody serves there.
+    Raises TimeoutError where nobody comes to serve there.
     """
     if shared is None:
         yield local_gate(settings)
         return
+    stream = await connected(shared)
     outbox, letters = anyio.create_memory_object_stream[ToDesk](float("inf"))
-    async with await anyio.connect_unix(shared) as stream, outbox, letters, anyio.create_task_group() as tasks:
+    async with stream, outbox, letters, anyio.create_task_group() as tasks:
         heard = messages(stream, ToWorker)
         hello = await anext(heard)
         assert isinstance(hello, Hello), "the desk says hello first"
@@ -155,6 +160,16 @@ async def gate(settings: Settings, shared: Path | None) -> AsyncIterator[Gate]:
         finally:
             desk.close()
             tasks.cancel_scope.cancel()
+
+
+async def connected(path: Path) -> ByteStream:
+    """The way to the desk, which may be about to be served. Raises TimeoutError."""
+    with anyio.fail_after(CONNECT_SECONDS):
+        while True:
+            try:
+                return await anyio.connect_unix(path)
+            except (FileNotFoundError, ConnectionRefusedError):
+                await anyio.sleep(AGAIN)
 
 
 async def post(letters: MemoryObjectReceiveStream[Any], stream: ByteSendStream) -> None:

@@ -26,12 +26,16 @@ class Thinking:
 
     def __init__(self, inside: bool | None, behind: bool = False) -> None:
         self._inside = inside
+        self._blanks: list[str] = []
         self._held = ""
         self._fresh = behind
         self._tags = WithoutTags() if behind else None
 
     def __call__(self, text: str) -> tuple[str, str]:
         """What of the text so far belongs to the thinking, and what to the answer."""
+        if self._inside is None and not self._held and not text.strip():
+            self._blanks.append(text)  # not joined yet: there may be thousands
+            return "", ""
         text, self._held = self._held + text, ""
         if self._inside is None:
             begun = text.lstrip()
@@ -39,7 +43,7 @@ class Thinking:
                 self._held = text
                 return "", ""
             self._inside = begun.startswith("<think>")
-            text = begun.removeprefix("<think>") if self._inside else text
+            text = begun.removeprefix("<think>") if self._inside else "".join((*self._blanks, text))
         if not self._inside:
             return "", self._answer(text)
         thought, closed, answer = text.partition("</think>")
@@ -61,7 +65,8 @@ class Thinking:
         """What was held back, in case it was the beginning of a tag."""
         if self._tags:
             return "", self._tags.rest()
-        return (self._held, "") if self._inside else ("", self._held)
+        blanks = "".join(self._blanks) if self._inside is None else ""
+        return (self._held, "") if self._inside else ("", blanks + self._held)
 
 
 class Behind:
@@ -81,13 +86,14 @@ class Behind:
         self._text += token.token
         if self._inside is None:
             self._held.append(token)
-            begun = self._text.lstrip()
-            if "<think>".startswith(begun):
+            self._text = self._text.lstrip()
+            if "<think>".startswith(self._text):
                 return ()
-            self._inside = begun.startswith("<think>")
+            self._inside = self._text.startswith("<think>")
             if not self._inside:
                 return self._held
         self._inside = "</think>" not in self._text
+        self._text = self._text[1 - len("</think>") :]  # all that a tag may still begin with
         return ()
 
 
@@ -122,8 +128,14 @@ def beginnings(tag: str) -> list[str]:
 
 
 def dropped(text: str) -> str:
-    """A text without think tags."""
-    while any(tag in text for tag in TAGS):
+    """A text without think tags, those included that a dropped one leaves behind. Linear: tags end where they may."""
+    if not any(tag in text for tag in TAGS):
+        return text
+    *closed, rest = text.split(">")
+    kept: list[str] = []
+    for part in closed:
+        kept += f"{part}>"
         for tag in TAGS:
-            text = text.replace(tag, "")
-    return text
+            if kept[-len(tag) :] == list(tag):
+                del kept[-len(tag) :]
+    return "".join(kept) + rest

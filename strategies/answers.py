@@ -18,6 +18,7 @@ BOXES = 8
 """How many `\\boxed{` are tried from the end before there is none."""
 
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?(?![\w])")
+PLAIN = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 FRACTION = re.compile(r"(-?)(?:\\[dt]?frac\{(\d+)\}\{(\d+)\}|(\d+) */ *(\d+))")
 DRESSING = ("$", "€", "£", "\\$", "\\(", "\\)", "\\[", "\\]", "**", "\\!", "\\,")
 
@@ -162,6 +163,6 @@ def number(text: str) -> str | None:
         sign, *parts = match.groups()
         above, below = (int(part) for part in parts if part)
         return f"{Fraction(above, below) * (-1 if sign else 1)}{percent}" if below else None
-    if NUMBER.fullmatch(text.removeprefix("+")):
+    if PLAIN.fullmatch(text):
         return f"{Fraction(text.replace(',', ''))}{percent}"
     return None

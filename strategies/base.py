@@ -83,6 +83,11 @@ class Judged(Strategy):
     def judges(self) -> bool:
         return True
 
+    def select(self, found: Sequence[Candidate]) -> Candidate:
+        """The best by score; where nothing could be judged, the answer that most agree on."""
+        whole = select.complete(found)
+        return select.best(whole) if any(candidate.score for candidate in whole) else select.majority(whole)
+
 
 async def execute(
     strategy: Strategy,

@@ -4,6 +4,7 @@ import json
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 import httpx
@@ -83,6 +84,16 @@ async def ponder(reply=None, *, settings=None, **options):
         async with serving(made) as served:
             served.engine = engine
             yield served
+
+
+async def hung_up(served, path, request):
+    """Ask, hang up when the engine works for it, and wait until it does no more."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(served.client.post, path, json=request))
+        await until(lambda: served.engine.running > 0, 10)
+        tasks.cancel_scope.cancel()
+    await until(lambda: served.engine.running == 0, 10)
+    assert served.engine.aborted > 0
 
 
 async def until(true, seconds=1.0):

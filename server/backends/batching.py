@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
+from server.failures import where
 from strategies.protocols import BackendError
 
 Q = TypeVar("Q")
@@ -103,8 +104,8 @@ class Batches(Generic[Q, A]):
                 for one in batch:
                     one.scope, one.beside = scope, batch
                 await self._try(batch)
-        except Exception:
-            log.exception("a request for many failed by an error of ours")
+        except Exception as error:
+            log.error("a request for many failed by an error of ours: %s", where(error))
         finally:
             for one in batch:
                 if not one.done.is_set():

@@ -3,7 +3,7 @@
 import hashlib
 import random
 from array import array
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -35,21 +35,29 @@ class Host:
     load: int = 0
 
     @contextmanager
-    def carrying(self, n: int) -> Iterator[None]:
-        """A call of `n` sequences, whose failure counts against the engine where it is the engine's."""
+    def carrying(self, n: int) -> Iterator[Callable[[], None]]:
+        """A call of `n` sequences, whose failure counts against the engine where it is the engine's.
+
+        What is yielded is to be called when something has come.
+        """
         self.load += n
-        probe = self.health.begin()
+        trying = self.health.begin()
         try:
-            yield
+            yield lambda: self.health.answered(trying)
         except BackendError as error:
-            if transient(error) and error.status != 429:
-                self.health.failed(probe)
-            else:
-                self.health.answered()
+            if not self.blamed(error, trying):
+                self.health.answered(trying)
             raise
         finally:
             self.load -= n
-            self.health.end(probe)
+            self.health.end(trying)
+
+    def blamed(self, error: BackendError, trying: bool) -> bool:
+        """Whether a failed call counts against the engine, as it does now."""
+        fault = transient(error) and error.status != 429
+        if fault:
+            self.health.failed(trying)
+        return fault
 
 
 @dataclass(frozen=True)
@@ -83,11 +91,9 @@ class Fleet:
         while True:
             member = self._place(key_of(prompt), 0, failed)
             try:
-                with member.host.carrying(0):
-                    rendered = await member.vllm.render(prompt)
-                    member.host.health.answered()
-                    return rendered
+                return await member.vllm.render(prompt)  # that goes well in engines that cannot sample any more
             except BackendError as error:
+                member.host.blamed(error, member.host.health.out)
                 await self._again(error, member, last=failed is not None)
                 failed = member
 
@@ -102,12 +108,12 @@ class Fleet:
         while True:
             member, begun = self._place(key_of(call.prompt), call.n, failed, home), False
             try:
-                with member.host.carrying(call.n):
+                with member.host.carrying(call.n) as answered:
                     async with member.vllm.stream(call) as chunks:
                         async for chunk in chunks:
                             if not begun:
                                 begun = True
-                                member.host.health.answered()
+                                answered()
                             yield chunk
                 self._retries.earn()
                 return
@@ -123,16 +129,20 @@ class Fleet:
         """An answer of one of the engines as it comes, a good one; asked for once. Raises BackendError."""
         key = digest(msgspec.json.encode(body.get("prompt") or body.get("messages")))
         member = self._place(key, 1)
-        with member.host.carrying(1):
+        with member.host.carrying(1) as answered:
             async with member.vllm.upstream.relay(path, dict(body)) as response:
-                member.host.health.answered()
+                answered()
                 yield response
 
     def _place(self, key: bytes, n: int, failed: Member | None = None, home: str = "") -> Member:
-        """Who gets a call: another than the one that failed it, among those that are well, while there are such."""
+        """Who gets a call: another than the one that failed it, among those that are well, while there are such.
+
+        One whose time out is over gets the first call that comes, wherever its prompt is cached.
+        """
         well = [member for member in self._members if member.host.health.admits] or self._members
-        others = [member for member in well if member is not failed]
-        return choose(others or well, key, n, self._factor, home)
+        others = [member for member in well if member is not failed] or well
+        tried = [member for member in others if n and failed is None and member.host.health.out]
+        return choose(tried or others, key, n, self._factor, home)
 
     def _other(self, member: Member) -> bool:
         """Whether another engine is in."""

@@ -48,27 +48,26 @@ class Health:
         return self._until is None or (self._clock() >= self._until and not self._down and not self._probing)
 
     def begin(self) -> bool:
-        """A call goes to it; whether that is the one that tries it."""
-        probe = self.out and self.admits
-        self._probing = self._probing or probe
+        """A call goes to it; whether it is out, so that the call tries it."""
+        self._probing = self.out
         self._calls.append(self._clock())
-        return probe
+        return self.out
 
-    def end(self, probe: bool) -> None:
+    def end(self, trying: bool) -> None:
         """A call is over, whatever came of it."""
-        if probe:
+        if trying:
             self._probing = False
 
-    def answered(self) -> None:
-        """Something good came from it: it is in."""
+    def answered(self, trying: bool = False) -> None:
+        """Something good came of a call. Those that it got before it was out do not bring it back."""
         self._in_a_row = 0
-        if self.out:
+        if self.out and trying:
             self._until, self._back = None, self._clock()
 
-    def failed(self, probe: bool = False) -> None:
+    def failed(self, trying: bool = False) -> None:
         """A call to it failed by its fault."""
-        if self.out:
-            if probe:
+        if self._until is not None:
+            if trying and self._clock() >= self._until:
                 self._eject()
             return
         self._failures.append(self._clock())

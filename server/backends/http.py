@@ -44,7 +44,7 @@ class Upstream:
     async def get(self, path: str) -> bytes:
         """The body of a GET. Raises BackendError."""
         with translated():
-            async with self.session.get(self.url + path, headers=self._headers, timeout=self._told) as response:
+            async with self.session.get(self.url + path, **self._options(self._told)) as response:
                 return await read(response)
 
     async def post(self, path: str, body: dict[str, Any]) -> bytes:
@@ -53,11 +53,15 @@ class Upstream:
             async with self._posted(path, body, self._told) as response:
                 return await read(response)
 
+    def _options(self, timeout: aiohttp.ClientTimeout) -> dict[str, Any]:
+        """Of every request: where an engine would send us, we do not go."""
+        return {"headers": self._headers, "timeout": timeout, "allow_redirects": False}
+
     def _posted(
         self, path: str, body: dict[str, Any], timeout: aiohttp.ClientTimeout
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         data = msgspec.json.encode(body)
-        return self.session.post(self.url + path, data=data, headers=self._headers, timeout=timeout)
+        return self.session.post(self.url + path, data=data, **self._options(timeout))
 
     @asynccontextmanager
     async def relay(self, path: str, body: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -65,7 +69,7 @@ class Upstream:
         with translated():
             async with self._posted(path, body, self._sampled) as response:
                 try:
-                    if response.status >= 400:
+                    if response.status >= 300:
                         await read(response)
                     yield response
                 finally:
@@ -87,7 +91,7 @@ class Upstream:
 async def read(response: aiohttp.ClientResponse) -> bytes:
     """The whole body; an error status raises BackendError with what the engine says about it."""
     body = await response.read()
-    if response.status >= 400:
+    if response.status >= 300:
         message, param = said(body)
         after = seconds_of(response.headers.get("retry-after"))
         raise BackendError(
@@ -119,12 +123,16 @@ async def frames(content: aiohttp.StreamReader, begun: Callable[[], None] = lamb
     """The data lines of a stream; `begun` is called when the first has come. Raises BackendError where it ends without
     `[DONE]`.
     """
-    rest, first = b"", True
+    rest, first = bytearray(), True
     async for data in content.iter_any():
         if first:
             first = False
             begun()
-        *lines, rest = (rest + data).split(b"\n")
+        rest += data
+        lines: list[bytes] = []
+        if b"\n" in data:  # else a long event would be split again with each of its parts
+            *lines, last = bytes(rest).split(b"\n")
+            rest = bytearray(last)
         for line in lines:
             if line.startswith(b"data:"):
                 frame = line[5:].strip()

@@ -161,13 +161,13 @@ async def scorers(session: aiohttp.ClientSession) -> AsyncIterator[Scorers]:
 
 @contextmanager
 def in_our_words() -> Iterator[None]:
-    """Keep a reward model's own words, in which its name may stand, for the log: callers hear of its status only."""
+    """Keep a reward model's own words, in which its name or a request may stand, to ourselves: its status is told."""
     try:
         yield
     except BackendError as error:
         if error.status is None:
             raise
-        log.warning("a reward model answered %s: %s", error.status, error)
+        log.warning("a reward model answered %s", error.status)
         raise BackendError(f"the reward model answered {error.status}", error.status) from error
 
 

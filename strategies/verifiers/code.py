@@ -38,7 +38,8 @@ LONGEST_REFUSAL = 1000
 """Bytes of why no code can be run."""
 START = "import sys; sys.path.append(sys.argv[1]); from strategies.verifiers.sandbox.checker import main; main()"
 ROOT = str(Path(__file__).parents[2])
-BLOCK = re.compile(r"^```[ \t]*(\w*)[^\n]*\n(.*?)(?:^```|\Z)", re.MULTILINE | re.DOTALL)
+FENCE = "```"
+LANGUAGE = re.compile(r"[ \t]*(\w*)")
 
 _running = RunVar[anyio.CapacityLimiter]("responses under test")
 
@@ -95,10 +96,26 @@ def share_of(told: bytes, total: int) -> float:
 def source_of(candidate: Candidate) -> str:
     """The last block of Python in a response, else its last block, else all of it."""
     said = spoken(candidate)
-    blocks = BLOCK.findall(said)
-    python = [code for language, code in blocks if language.lower() in ("python", "py", "python3")]
-    source: str = (python or [code for _, code in blocks] or [said])[-1]
-    return source[:LONGEST]
+    found = blocks(said)
+    python = [code for language, code in found if language.lower() in ("python", "py", "python3")]
+    return (python or [code for _, code in found] or [said])[-1][:LONGEST]
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """The language and the text of each fenced block; the last one may be open. One pass over the lines."""
+    found: list[tuple[str, list[str]]] = []
+    inside = False
+    *lines, last = text.split("\n")
+    for line in lines:
+        fence = line.startswith(FENCE)
+        if fence and not inside and (named := LANGUAGE.match(line, len(FENCE))):
+            found.append((named[1], []))
+        elif inside and not fence:
+            found[-1][1].append(line + "\n")
+        inside = inside != fence
+    if inside and not last.startswith(FENCE):
+        found[-1][1].append(last)
+    return [(language, "".join(code)) for language, code in found]
 
 
 def limiter() -> anyio.CapacityLimiter:

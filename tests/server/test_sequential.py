@@ -1,13 +1,10 @@
 """Strategies that answer again, or look before they search, over HTTP."""
 
-from functools import partial
-
-import anyio
 import pytest
 
 from benchmarks.engine_replies import Reply
 from tests.server.test_chat import validate
-from tests.serving import body, content_of, ponder, until
+from tests.serving import body, content_of, hung_up, ponder
 
 pytestmark = pytest.mark.anyio
 AGAIN = [
@@ -58,12 +55,7 @@ async def test_every_budget_cuts_and_still_answers(strategy, limit, budget):
 async def test_a_client_that_hangs_up_stops_the_work(strategy):
     async with ponder(lambda ask: Reply("word ", ends=False), delay=0.01) as served:
         request = body(served, "hi", reasoning_strategy=strategy, stream=True)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(partial(served.client.post, "/v1/chat/completions", json=request))
-            await until(lambda: served.engine.running > 0, 10)
-            tasks.cancel_scope.cancel()
-        await until(lambda: served.engine.running == 0, 10)
-        assert served.engine.aborted > 0
+        await hung_up(served, "/v1/chat/completions", request)
 
 
 async def test_attempts_that_fill_the_context_end_the_search_and_not_the_request():

@@ -115,12 +115,14 @@ def _close(out: list[Token], stack: list[tuple[int, set[str]]], at: int) -> None
 
 def _remark(out: list[Token], start: int, at: int) -> bool:
     """Whether the parenthesis after an operand begins with a word that is neither a unit nor a variable."""
+    if at - start > MAX_REMARK:
+        return False
     before, first = start - 1, start + 1
     while first < at and (out[first].kind == "(" or not out[first].text):
         first += 1
     while before >= 0 and out[before].text == "{":
         before -= 1
-    if before < 0 or at - start > MAX_REMARK or out[before].kind not in (*OPERAND_ENDS, "word"):
+    if before < 0 or out[before].kind not in (*OPERAND_ENDS, "word"):
         return False
     word = out[first]
     return word.kind == "word" and out[start].text == "(" and word.text not in UNITS and not variable(word.text)

@@ -1,8 +1,8 @@
 """What Ponder adds to the engine's own time: a vote over n samples beside one direct request for n samples.
 
-`python -m benchmarks.overhead` starts a local vLLM with the default model (`--engine-url` names a running one) and a
-Ponder in a process of its own, and measures alternating pairs: the same prompt, sampling and number of tokens, no early
-stop, no seed. It prints a table and writes JSON.
+`python -m benchmarks.overhead.vote` starts a local vLLM with the default model (`--engine-url` names a running one) and
+a Ponder in a process of its own, and measures alternating pairs: the same prompt, sampling and number of tokens, no
+early stop, no seed. It prints a table and writes JSON.
 """
 
 import argparse

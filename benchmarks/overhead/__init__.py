@@ -1,0 +1,1 @@
+"""What a gateway adds to an engine's own time and work."""
