@@ -11,10 +11,10 @@ PER_CONNECTION = 2
 """A client's, and one to an engine for it."""
 
 
-def raise_limit(wanted: int) -> int:
-    """Raise the soft limit of this process to the hard one, or where that has no end, to `wanted`; what it is now."""
+def raise_limit(needed: int) -> int:
+    """Raise the soft limit of this process to the hard one, or where that has no end, to `needed`; what it is now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = max(soft, wanted) if hard == resource.RLIM_INFINITY else hard
+    most = max(soft, needed) if hard == resource.RLIM_INFINITY else hard
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     return most
 

@@ -49,7 +49,7 @@ def test_a_server_takes_as_many_descriptors_as_it_may():
 
 @pytest.mark.parametrize(("connections", "words"), [(8, 0), (1 << 40, 1)])
 def test_limits_that_do_not_fit_the_descriptors_are_told_at_the_start(connections, words, caplog, monkeypatch):
-    monkeypatch.setattr(descriptors, "raise_limit", lambda wanted: resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    monkeypatch.setattr(descriptors, "raise_limit", lambda needed: resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     with caplog.at_level(logging.WARNING):
         descriptors.check(Settings(door=Door(connections=connections)))
     assert len(caplog.records) == words
