@@ -139,7 +139,7 @@ def from_engine(error: BackendError) -> ApiError:
             return refused(str(error), error.param, code="engine_refused")
         case 404:
             return ApiError(404, str(error), param="model", code="model_not_found")
-        case None | 429 | 503 if error.cause not in ("garbage", "error_in_stream"):
+        case None | 429 | 503:
             return ApiError(503, str(error), code="engine_unavailable", type="service_unavailable_error")
     return ApiError(502, f"the engine failed: {error}", code="engine_error")
 

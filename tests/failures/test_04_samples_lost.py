@@ -144,7 +144,7 @@ async def test_an_answer_that_breaks_off_after_it_was_shown_is_an_error_not_its_
         (["connect"] * 3, 503),
         (["timeout", "connect", "reset"], 502),
         (["error_in_stream"] * 2, 502),
-        (["garbage"] * 2, 502),
+        (["garbage"] * 2, 503),
     ],
 )
 def test_the_status_tells_what_the_losses_have_in_common(causes, status):
