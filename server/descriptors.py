@@ -11,16 +11,18 @@ PER_CONNECTION = 2
 """A client's, and one to an engine for it."""
 
 
-def raise_limit() -> int:
-    """Raise the soft limit of this process to the hard one; what it is now."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
+def raise_limit(wanted: int) -> int:
+    """Raise the soft limit of this process to the hard one, or where that has no end, to `wanted`; what it is now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(soft, wanted) if hard == resource.RLIM_INFINITY else hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
 
 
 def check(settings: Settings) -> None:
     """Make room, and warn where `door.connections` need more than there is."""
-    there, needed = raise_limit(), settings.door.connections * PER_CONNECTION
+    needed = settings.door.connections * PER_CONNECTION
+    there = raise_limit(needed)
     if there < needed:
         log.warning(
             "ponder: door.connections = %d may need %d file descriptors, but this process may open only %d",

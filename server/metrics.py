@@ -38,32 +38,35 @@ class Metrics:
         self.retries = Counter("ponder_upstream_retries", "Calls to engines made again", registry=self.registry)
         self.up = Gauge("ponder_engine_up", "0 while an engine is out for failing", ["engine"], registry=self.registry)
 
-    def observer(self, strategy: str, model: str) -> Observer:
-        """What counts the events of one request."""
+    @contextmanager
+    def request(self, strategy: str, model: str, meter: Meter) -> Iterator[Observer]:
+        """Count one request, what happens in it (yields what counts that) and how it ended.
+
+        Tokens count as they come; what no event told of, those of verifiers and of samples that nobody waited for any
+        more, when the request ends, however it does.
+        """
+        started, outcome, told = anyio.current_time(), "error", 0
 
         def count(event: Event) -> None:
+            nonlocal told
             match event:
                 case Token(tokens=tokens):
+                    told += tokens
                     self.tokens.labels(strategy, model, "sampled").inc(tokens)
                 case Closed(candidate):
                     self.samples.labels(strategy, model, candidate.finish).inc()
                 case Lost():
                     self.samples.labels(strategy, model, "lost").inc()
 
-        return count
-
-    @contextmanager
-    def request(self, strategy: str, model: str, meter: Meter) -> Iterator[None]:
-        """Count one request, and how it ended."""
-        started, outcome = anyio.current_time(), "error"
         try:
             with self.running.track_inprogress():
-                yield
+                yield count
             outcome = "cut" if meter.cut else "ok"
         except anyio.get_cancelled_exc_class():
             outcome = "gone"
             raise
         finally:
+            self.tokens.labels(strategy, model, "sampled").inc(max(0, meter.spent.sampled - told))
             self.tokens.labels(strategy, model, "verifier").inc(meter.spent.verifier)
             self.requests.labels(strategy, model, outcome).inc()
             self.seconds.labels(strategy, model).observe(anyio.current_time() - started)

@@ -103,7 +103,7 @@ class Limits(Part):
     quorum: float = Field(
         0.5, ge=0, le=1, description="the share of a request's sequences that has to be left for an answer"
     )
-    body_bytes: int = Field(8 << 20, ge=1)
+    body_bytes: int = Field(8 << 20, ge=1, description="the body of one request")
     messages: int = Field(4096, ge=1, description="messages, or items of input, of one request")
     unknown_fields: Literal["refuse", "pass_on"] = "refuse"
     template_arguments: tuple[str, ...] = Field(

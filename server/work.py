@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from server.backends.marked import Marked
@@ -40,31 +41,36 @@ class Work:
 
     async def __call__(self, observe: Observer) -> None:
         plan, meter = self.plan, self.reply.meter
-        labels = plan.strategy.name, plan.engine_model
-        count = self.metrics.observer(*labels)
-
-        def tell(event: Event) -> None:
-            count(event)
-            observe(event)
-
-        async def run(root: Candidate) -> None:
-            await execute(
-                plan.strategy,
-                root,
-                self.backend,
-                meter,
-                verifier=plan.verifier,
-                sampling=plan.sampling,
-                observe=tell,
-                watched=plan.stream,
-                compute=self.compute,
-                scorers=self.scorers,
-                quorum=plan.quorum,
-            )
-
-        with self.metrics.request(*labels, meter):
+        with self.metrics.request(plan.strategy.name, plan.engine_model, meter) as count:
             prompt = plan.roots[0].prompt
             with meter.cutting():
                 prompt = await self.backend.render(prompt)
             self.reply.prompt_tokens = len(prompt.ids or ())
-            await together(run, [replace(root, prompt=prompt) for root in plan.roots])
+            roots = [replace(root, prompt=prompt) for root in plan.roots]
+            await together(partial(self._run, both(count, observe)), roots)
+
+    async def _run(self, observe: Observer, root: Candidate) -> None:
+        plan = self.plan
+        await execute(
+            plan.strategy,
+            root,
+            self.backend,
+            self.reply.meter,
+            verifier=plan.verifier,
+            sampling=plan.sampling,
+            observe=observe,
+            watched=plan.stream,
+            compute=self.compute,
+            scorers=self.scorers,
+            quorum=plan.quorum,
+        )
+
+
+def both(one: Observer, other: Observer) -> Observer:
+    """Tells two."""
+
+    def tell(event: Event) -> None:
+        one(event)
+        other(event)
+
+    return tell

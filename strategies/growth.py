@@ -28,7 +28,7 @@ class Growth:
         self._ids: list[int] = []
         self.logprobs: list[Logprob] = []
         self._calls: dict[int, ToolCall] = {}
-        self._engine = ""
+        self._engine = self.avoid = ""
         self._thought = 0
         self._thinks = thinking(child)
 
@@ -49,8 +49,8 @@ class Growth:
         if chunk.finish:  # what the engine parses for calls cannot be gone on with
             self.hungry = chunk.finish == "cut" and not self.child.prompt.tools
 
-    def resume(self) -> bool:
-        """Let it go on by a request of its own after its engine failed, if it can; it can once.
+    def resume(self, broke_at: str) -> bool:
+        """Let it go on by a request of its own at another engine than the one that failed, if it can; it can once.
 
         It goes on from its text, whose end an engine may hold back while it tells the ids already. What is parsed, or
         bound by a grammar, cannot be gone on with.
@@ -59,6 +59,7 @@ class Growth:
         if self._resumed or prompt.tools or prompt.form == "json" or "structured_outputs" in extra:
             return False
         self._resumed = self.hungry = True
+        self.avoid = broke_at
         return True
 
     def _think(self, chunk: Chunk) -> None:
@@ -111,7 +112,9 @@ def call_for(growths: Sequence[Growth]) -> Call:
     sampling = first.sampling
     if first.tokens and sampling.seed is not None:
         sampling = replace(sampling, seed=seed_of(sampling.seed, f"{first.child.id}+{first.tokens}"))
-    return Call(first.child.prompt, first.wanted, first.path(), len(growths), sampling, live=first.watched)
+    return Call(
+        first.child.prompt, first.wanted, first.path(), len(growths), sampling, live=first.watched, avoid=first.avoid
+    )
 
 
 def seed_of(seed: int, id: str) -> int:

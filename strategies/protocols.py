@@ -119,7 +119,7 @@ class BackendError(Exception):
 
     `status` is the HTTP status of the engine's answer, where there was one; `param` the field that it complains of;
     `cause` what kind of failure it is, by the status where it is not named; `retry_after` the seconds that the engine
-    asks us to wait. `elsewhere`: another engine is there that could go on with what had begun.
+    asks us to wait. `broke_at` names the engine at which it broke off, where another is there that could go on.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class BackendError(Exception):
         self.status, self.param = status, param
         self.cause: Cause = cause or cause_of(status)
         self.retry_after = retry_after
-        self.elsewhere = False
+        self.broke_at = ""
 
 
 def cause_of(status: int | None) -> Cause:

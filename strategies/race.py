@@ -116,7 +116,7 @@ class Race:
 
     def _fail(self, growths: Sequence[Growth], error: BackendError) -> None:
         """Their request broke off: those that can go on where another engine is, once each; the others are lost."""
-        going = [growth for growth in growths if error.elsewhere and growth.resume()]
+        going = [growth for growth in growths if error.broke_at and growth.resume(error.broke_at)]
         if going:
             self._found.note(f"another engine goes on, for one failed: {error}", [growth.child for growth in going])
         self._lose([growth for growth in growths if growth not in going], error)

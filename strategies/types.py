@@ -179,7 +179,8 @@ class Candidate:
 class Call:
     """One request to an engine: `n` continuations of `prompt` + `steps`, each of at most `max_tokens`.
 
-    Somebody watches a `live` call token by token; others may arrive in coarse pieces.
+    Somebody watches a `live` call token by token; others may arrive in coarse pieces. `avoid` names an engine that it
+    should not go to, if there is another.
     """
 
     prompt: Prompt
@@ -188,6 +189,7 @@ class Call:
     n: int = 1
     sampling: Sampling = field(default_factory=Sampling)
     live: bool = False
+    avoid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,25 +29,35 @@ class Process(Served):
 
 @asynccontextmanager
 async def served(*flags, engine=None, environment=None):
-    """`ponder serve` over an engine of these options; killed at the end where it still runs."""
+    """`ponder serve` over a simulated engine of these options; killed at the end where it still runs."""
+    async with (
+        simulated(**(engine or {})) as behind,
+        started("--engine-url", behind.url, *flags, **(environment or {})) as running,
+    ):
+        running.engine = behind
+        yield running
+
+
+@asynccontextmanager
+async def started(*flags, **environment):
+    """`ponder serve` with these flags and variables, once it is ready."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    async with simulated(**(engine or {})) as behind:
-        command = [sys.executable, "-m", "server", "serve", "--engine-url", behind.url, "--port", str(port), *flags]
-        quiet = {name: value for name, value in os.environ.items() if not name.startswith("PONDER_")}
-        environment = {**quiet, "PYTHONPATH": str(ROOT), **(environment or {})}
-        async with (
-            await anyio.open_process(command, stdout=None, stderr=None, cwd=ROOT, env=environment) as process,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
-        ):
-            running = Process(str(client.base_url), client, behind)
-            running.process = process
-            try:
-                await ready(client)
-                yield running
-            finally:
-                if process.returncode is None:
-                    process.kill()
+    command = [sys.executable, "-m", "server", "serve", "--port", str(port), *flags]
+    quiet = {name: value for name, value in os.environ.items() if not name.startswith("PONDER_")}
+    environment = {**quiet, "PYTHONPATH": str(ROOT), **environment}
+    async with (
+        await anyio.open_process(command, stdout=None, stderr=None, cwd=ROOT, env=environment) as process,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
+    ):
+        running = Process(str(client.base_url), client)
+        running.process = process
+        try:
+            await ready(client)
+            yield running
+        finally:
+            if process.returncode is None:
+                process.kill()
 
 
 async def ready(client, seconds=30.0):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase, CompletionCreateParamsStreaming
 
+from server import bounds
 from server.app import create_app
 from server.fields import FIELDS, markdown, of_kind
 from server.resolve import resolve
@@ -55,6 +56,22 @@ def test_the_api_page_lists_every_route_and_no_other():
 def test_the_api_page_shows_the_table_of_fates():
     told = API.read_text().partition("<!-- python -m server.fields -->\n")[2]
     assert told.startswith(markdown()), "run `python -m server.fields` and paste what it prints"
+
+
+def test_the_page_on_security_shows_the_limits_that_hold():
+    told = (ROOT / "SECURITY.md").read_text().partition("<!-- python -m server.bounds -->\n")[2]
+    assert told.startswith(bounds.markdown()), "run `python -m server.bounds` and paste what it prints"
+
+
+def test_every_defence_has_tests_that_exist():
+    table = (ROOT / "SECURITY.md").read_text().partition("## Attacks")[2].partition("\n## ")[0]
+    rows = [row for row in table.splitlines() if row.startswith("|")][2:]
+    assert len(rows) > 10
+    for row in rows:
+        named = re.findall(r"`(tests/[^`]*)`", row.split("|")[-2])
+        assert named, row
+        for name in named:
+            assert (ROOT / name).exists(), name
 
 
 def test_the_table_knows_every_field_of_the_official_client():

@@ -87,15 +87,15 @@ class Fleet:
         self._members, self._retries, self._factor, self._metrics = members, retries, factor, metrics
 
     async def render(self, prompt: Prompt) -> Prompt:
-        failed: Member | None = None
+        failed, again = "", False
         while True:
             member = self._place(key_of(prompt), 0, failed)
             try:
                 return await member.vllm.render(prompt)  # that goes well in engines that cannot sample any more
             except BackendError as error:
                 member.host.blamed(error, member.host.health.out)
-                await self._again(error, member, last=failed is not None)
-                failed = member
+                await self._again(error, member, last=again)
+                failed, again = member.name, True
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
@@ -103,7 +103,7 @@ class Fleet:
             yield chunks
 
     async def _chunks(self, call: Call) -> AsyncGenerator[Chunk]:
-        failed: Member | None = None
+        failed, again = call.avoid, False
         home = call.steps[-1].engine if call.steps else ""
         while True:
             member, begun = self._place(key_of(call.prompt), call.n, failed, home), False
@@ -119,10 +119,10 @@ class Fleet:
                 return
             except BackendError as error:
                 if begun:
-                    error.elsewhere = transient(error) and self._other(member)
+                    error.broke_at = member.name if transient(error) and self._other(member) else ""
                     raise
-                await self._again(error, member, last=failed is not None)
-                failed = member
+                await self._again(error, member, last=again)
+                failed, again = member.name, True
 
     @asynccontextmanager
     async def relay(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -134,14 +134,14 @@ class Fleet:
                 answered()
                 yield response
 
-    def _place(self, key: bytes, n: int, failed: Member | None = None, home: str = "") -> Member:
+    def _place(self, key: bytes, n: int, failed: str = "", home: str = "") -> Member:
         """Who gets a call: another than the one that failed it, among those that are well, while there are such.
 
         One whose time out is over gets the first call that comes, wherever its prompt is cached.
         """
         well = [member for member in self._members if member.host.health.admits] or self._members
-        others = [member for member in well if member is not failed] or well
-        tried = [member for member in others if n and failed is None and member.host.health.out]
+        others = [member for member in well if member.name != failed] or well
+        tried = [member for member in others if n and not failed and member.host.health.out]
         return choose(tried or others, key, n, self._factor, home)
 
     def _other(self, member: Member) -> bool:

@@ -81,8 +81,10 @@ class Upstream:
 
         def begun() -> None:
             """The engine queues no more: from now on it may be silent for as long as a stream may."""
-            if response.connection and response.connection.protocol:
-                response.connection.protocol.read_timeout = self._patience.idle
+            connection = response.connection
+            if connection is not None and (protocol := connection.protocol) is not None:  # an empty queue is false
+                protocol.read_timeout = self._patience.idle
+                protocol.start_timeout()
 
         async with self.relay(path, body) as response, aclosing(frames(response.content, begun)) as data:
             yield data

@@ -93,7 +93,7 @@ async def test_a_call_that_broke_off_after_its_first_piece_is_not_made_again():
     works, backends = fleet(always("a b c"), always("a b c"), made=Breaking)
     with pytest.raises(BackendError, match="broke off") as raised:
         await text(works)
-    assert raised.value.elsewhere, "but another engine could go on"
+    assert raised.value.broke_at, "but another engine could go on"
     assert sum(len(backend.calls) for backend in backends) == 1
 
 

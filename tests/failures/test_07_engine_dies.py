@@ -260,3 +260,35 @@ async def test_where_all_engines_are_out_they_are_asked_all_the_same():
         assert await up(served) == [False, False]
         broken = False
         assert (await served.chat("question")).status_code == 200
+
+
+@pytest.mark.slow
+async def test_of_a_thousand_requests_at_most_one_fails_while_an_engine_dies_and_comes_back():
+    _, reply = words(10)
+    statuses = []
+    async with pair(reply, delay=0.002) as served:
+        dead = served.engines[0]
+
+        async def ask(at):
+            statuses.append((await served.chat(f"question {at}")).status_code)
+
+        async def wave(start):
+            async with anyio.create_task_group() as tasks:
+                for at in range(start, start + 50):
+                    tasks.start_soon(ask, at)
+                if start == 250:
+                    await until(lambda: dead.running > 10, 10)
+                    await dead.close()
+
+        for start in range(0, 500, 50):
+            await wave(start)
+        again = Simulated(reply, Options(delay=0.002))
+        await again.listen(port=int(dead.url.rpartition(":")[2]))
+        try:
+            for start in range(500, 1000, 50):
+                await wave(start)
+            assert completions(again)
+        finally:
+            await again.close()
+    assert len(statuses) == 1000
+    assert sum(status != 200 for status in statuses) <= 1

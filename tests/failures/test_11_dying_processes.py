@@ -11,7 +11,7 @@ import pytest
 
 from server import supervisor
 from server.settings import Settings, Workers
-from tests.processes import served
+from tests.processes import served, started
 from tests.serving import body, ponder, until
 
 pytestmark = pytest.mark.anyio
@@ -93,6 +93,40 @@ async def test_none_outlives_a_parent_that_is_killed():
         pids = children(ponder.process.pid)
         ponder.process.kill()
         await until(lambda: not any(map(alive, pids)), 15)
+
+
+ENGINE = f"""#!{sys.executable} -S
+import http.server, sys
+option = dict(zip(sys.argv[3:], sys.argv[4:]))
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+    do_POST = do_GET
+
+http.server.ThreadingHTTPServer((option["--host"], int(option["--port"])), Answer).serve_forever()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_local_engine_is_one_for_all_and_ends_last(workers, tmp_path):
+    engine = tmp_path / "python"
+    engine.write_text(ENGINE)
+    engine.chmod(0o755)
+    flags = ["--workers", workers, "--model", "org/model", "--engine-python", str(engine)]
+    async with started(*flags, PONDER_CACHE=str(tmp_path), PONDER_SERVER__DRAIN_DELAY="0.5") as ponder:
+        [guard] = [pid for pid in children(ponder.process.pid) if b"guard.py" in command(pid)]
+        ponder.process.send_signal(signal.SIGTERM)
+        await anyio.sleep(0.25)
+        assert alive(guard)
+        assert await ponder.ends(20) == 0
+        assert not alive(guard)
+
+
+def command(pid):
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 async def test_one_that_cannot_start_is_tried_again_ever_more_slowly(monkeypatch, caplog):

@@ -6,6 +6,7 @@ import resource
 import anyio
 import pytest
 
+from server.descriptors import raise_limit
 from server.protocol import GRACE_SECONDS
 from server.settings import Door, Settings
 from tests.raw import answer_to, connected, read, rest_of
@@ -147,6 +148,7 @@ async def test_one_address_cannot_take_all_connections():
 
 @pytest.mark.parametrize("crowd", [50, pytest.param(1000, marks=pytest.mark.slow)])
 async def test_others_are_served_while_many_connections_drip(crowd):
+    raise_limit(wanted=4 * crowd)
     async with ponder() as served, anyio.create_task_group() as tasks:
         ready = [0]
 

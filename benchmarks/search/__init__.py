@@ -1,0 +1,1 @@
+"""How fast searches over steps generate, beside plain samples on the same engine."""

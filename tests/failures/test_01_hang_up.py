@@ -1,0 +1,132 @@
+"""A caller who goes, at any moment: all work for the request ends, wherever it was, and nothing of it stays."""
+
+import asyncio
+import gc
+from random import Random
+
+import anyio
+import pytest
+
+from benchmarks.engine import simulated
+from server.settings import Admission, Engine, Settings
+from tests.faults.proxy import faulty
+from tests.hanging_up import Caller, nothing_left, somebody
+from tests.serving import ponder, serving, until
+
+pytestmark = pytest.mark.anyio
+AT_ONCE = 8
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _without_garbage_collection():
+    """What only the collector would close is a leak."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def go(count, longest, fault=lambda request: None, admission=None, widest=64, **engine):
+    """So many callers, who leave nothing behind."""
+    random, done, left = Random(count), list[bool](), iter(range(count))
+    limits = admission or Admission()
+    async with (
+        simulated(**engine) as behind,
+        faulty(behind.url, fault) as proxy,
+        serving(Settings(engines=(Engine(url=proxy.url),), admission=limits)) as served,
+    ):
+        served.engine, app = behind, served.app
+        await Caller("/v1/chat/completions", {"name": "single"}, False, 30).ask(served)
+
+        async def callers():
+            for _ in left:
+                done.append(await somebody(random, longest, widest).ask(served))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(min(AT_ONCE, count)):
+                group.start_soon(callers)
+        await nothing_left(app, behind)
+        await anyio.sleep(0.05)
+        assert proxy.open <= 2, "connections to the engine that nobody uses"
+        return sum(done), behind.aborted
+
+
+async def test_callers_who_go_at_any_moment_leave_nothing():
+    done, aborted = await go(150, 2.0, widest=16, ttft=0.01, delay=0.002)
+    assert 0 < done < 150
+    assert aborted > 0
+
+
+async def test_callers_who_go_while_they_wait_to_be_let_in_leave_nothing():
+    await go(60, 1.0, admission=Admission(samples=64, queue=1000), widest=16, ttft=0.01, delay=0.002)
+
+
+async def test_callers_who_go_while_a_call_waits_to_be_made_again_leave_nothing():
+    def script(request):
+        return "status_503" if request.number is not None and request.number % 3 == 0 else None
+
+    await go(60, 1.0, fault=script, widest=16, ttft=0.01, delay=0.002)
+
+
+async def test_callers_who_go_while_the_engine_is_silent_leave_nothing():
+    await go(30, 0.5, fault=lambda request: "hang_mid_stream" if request.number else None, widest=16)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_thousand_samples_end_with_their_caller(stream):
+    wide = {"name": "self_consistency", "n": 1000, "early_stop": "none"}
+    async with ponder(delay=0.5) as served:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Caller("/v1/chat/completions", wide, stream, 60).ask, served)
+            await until(lambda: served.engine.running > 900, 50)
+            tasks.cancel_scope.cancel()
+        await nothing_left(served.app, served.engine)
+        assert served.engine.aborted > 900
+
+
+@pytest.mark.slow
+async def test_ten_thousand_callers_who_go_leave_nothing():
+    await go(10_000, 2.0, widest=1000, ttft=0.01, delay=0.002)
+
+
+async def test_a_hang_up_at_every_turn_of_the_loop_leaves_nothing():
+    async with ponder() as served:
+        for turns in range(0, 240, 3):
+            await asked_for(served.app, turns, stream=bool(turns % 2))
+        await nothing_left(served.app, served.engine)
+
+
+async def asked_for(app, turns, stream):
+    """One request, whose caller is gone after so many turns of the event loop, whatever is sent to it."""
+    vote = b'{"name": "best_of_n", "n": 3, "verifier": "p_true"}'
+    words = b'[{"role": "user", "content": "2 + 3?"}]'
+    body = b'{"model": "simulated", "messages": %b, "reasoning_strategy": %b, "stream": %b}'
+    bodies = iter([{"type": "http.request", "body": body % (words, vote, b"true" if stream else b"false")}])
+
+    async def receive():
+        if first := next(bodies, None):
+            return first
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        """As uvicorn does for a client that is gone: nothing, and at once."""
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "raw_path": b"", "query_string": b""}
+    headers = {"headers": [(b"content-type", b"application/json")], "http_version": "1.1", "scheme": "http"}
+    with anyio.fail_after(20):
+        await app.state.started.wait()
+        await app({**scope, **headers, "client": ("test", 1), "server": ("test", 1)}, receive, send)
+
+
+async def test_a_stream_that_never_waits_ends_with_its_caller():
+    """Row 3: `send` returns at once where nobody is there; work that never waits must still hear of it."""
+    async with ponder(lambda ask: "word " * 4000, max_model_len=8192) as served:
+        await asked_for(served.app, 40, stream=True)
+        await nothing_left(served.app, served.engine)
+        assert served.engine.generated < 12_000
