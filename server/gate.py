@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import math
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -46,7 +46,7 @@ class Gate:
     desk: Admits
     settings: Settings
     secret: bytes
-    _ids: Any = field(default_factory=count)
+    _ids: Iterator[int] = field(default_factory=count)
 
     @asynccontextmanager
     async def admitted(self, tenant: Tenant, size: Size, patience: float = math.inf) -> AsyncIterator[Permit]:

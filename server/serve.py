@@ -165,5 +165,7 @@ async def announce(app: FastAPI, listener: socket.socket) -> None:
         return
     question = {"role": "user", "content": "What is 13 + 29?"}
     body = {"model": models[0], "messages": [question], "reasoning_strategy": "self_consistency", "stream": True}
-    json_type = "-H 'content-type: application/json'"
-    log.info("ponder is ready: curl -N %s/v1/chat/completions %s -d '%s'", url, json_type, json.dumps(body))
+    headers = "-H 'content-type: application/json'"
+    if app.state.settings.keys:
+        headers += " -H 'authorization: Bearer KEY'"
+    log.info("ponder is ready: curl -N %s/v1/chat/completions %s -d '%s'", url, headers, json.dumps(body))
