@@ -44,11 +44,12 @@ class Metrics:
 
     def observer(self, strategy: str, model: str) -> Observer:
         """What counts the events of one request."""
+        sampled = self.tokens.labels(strategy, model, "sampled")  # looked up once: a token is an event
 
         def count(event: Event) -> None:
             match event:
                 case Token(tokens=tokens):
-                    self.tokens.labels(strategy, model, "sampled").inc(tokens)
+                    sampled.inc(tokens)
                 case Closed(candidate):
                     self.samples.labels(strategy, model, candidate.finish).inc()
                 case Lost():
