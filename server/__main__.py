@@ -48,7 +48,8 @@ class Serve(BaseSettings):
         return made.model_copy(update=changes)
 
     def cli_cmd(self) -> None:
-        sys.exit(anyio.run(serve, self.settings(), self.model, self.engine_python, tuple(self.engine_args.split())))
+        args = self.settings(), self.model, self.engine_python, tuple(self.engine_args.split())
+        sys.exit(anyio.run(serve, *args, backend_options={"use_uvloop": True}))
 
 
 class Ask(BaseSettings):

@@ -46,13 +46,14 @@ class Metrics:
         more, when the request ends, however it does.
         """
         started, outcome, told = anyio.current_time(), "error", 0
+        sampled = self.tokens.labels(strategy, model, "sampled")  # looked up once: a token is an event
 
         def count(event: Event) -> None:
             nonlocal told
             match event:
                 case Token(tokens=tokens):
                     told += tokens
-                    self.tokens.labels(strategy, model, "sampled").inc(tokens)
+                    sampled.inc(tokens)
                 case Closed(candidate):
                     self.samples.labels(strategy, model, candidate.finish).inc()
                 case Lost():
@@ -66,7 +67,7 @@ class Metrics:
             outcome = "gone"
             raise
         finally:
-            self.tokens.labels(strategy, model, "sampled").inc(max(0, meter.spent.sampled - told))
+            sampled.inc(max(0, meter.spent.sampled - told))
             self.tokens.labels(strategy, model, "verifier").inc(meter.spent.verifier)
             self.requests.labels(strategy, model, outcome).inc()
             self.seconds.labels(strategy, model).observe(anyio.current_time() - started)

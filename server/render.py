@@ -81,7 +81,8 @@ class Renderer:
                 self._note(text, ids)
             case Answered(_, candidate):
                 yield from self._finish(candidate)
-        yield from self._told()
+        if self._queue:
+            yield from self._told()
 
     @property
     def _telling(self) -> bool:

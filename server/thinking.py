@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from strategies.types import Candidate, Logprob
 
 TAGS = ("<think>", "</think>")
+LONGEST_TAG = max(map(len, TAGS))
 
 
 def answering(candidate: Candidate) -> tuple[Logprob, ...]:
@@ -104,6 +105,8 @@ class WithoutTags:
         self._held = self._sent = ""
 
     def __call__(self, text: str) -> str:
+        if "<" not in text and not self._held:  # most text: it neither has a tag nor begins one
+            return self._apart(text)
         text = dropped(self._held + text)
         held = max((len(part) for tag in TAGS for part in beginnings(tag) if text.endswith(part)), default=0)
         self._held = text[len(text) - held :]
@@ -116,9 +119,9 @@ class WithoutTags:
 
     def _apart(self, text: str) -> str:
         """The text, kept from making up a tag with what went before it."""
-        if any(tag in self._sent + text for tag in TAGS):
+        if "<" in self._sent and any(tag in self._sent + text for tag in TAGS):
             text = f" {text}"
-        self._sent = (self._sent + text)[-max(map(len, TAGS)) :]
+        self._sent = (self._sent + text[-LONGEST_TAG:])[-LONGEST_TAG:]
         return text
 
 

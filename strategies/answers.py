@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from strategies.types import Candidate, ToolCall
@@ -16,6 +17,8 @@ JSON = 1 << 16
 """Characters of the longest JSON text that may vote."""
 BOXES = 8
 """How many `\\boxed{` are tried from the end before there is none."""
+REMEMBERED = 256
+"""Answers whose canonical form is remembered: a vote asks for the same few many times."""
 
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?(?![\w])")
 PLAIN = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
@@ -141,6 +144,7 @@ def braced(text: str, start: int) -> str | None:
     return None
 
 
+@lru_cache(maxsize=REMEMBERED)
 def canonical(answer: str) -> str:
     """Equal for equal answers: numbers by value ("1,000.0" is "1000", "1/2" is "0.5"), text by its words."""
     bare = answer

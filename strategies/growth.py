@@ -64,6 +64,8 @@ class Growth:
 
     def _think(self, chunk: Chunk) -> None:
         """Count the tokens of the model's own thinking; of the chunk that ends it, the share that its text has."""
+        if self._thinks is False:
+            return
         said = "".join(self._texts[-SPAN:])
         if self._thinks is None:
             begun = said.lstrip()

@@ -5,6 +5,7 @@ overspent, however coarsely an engine reports. While tokens are scarce, a wave's
 whoever finds nothing left waits for what others give back.
 """
 
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -36,13 +37,22 @@ class Meter:
         self.deadline = clock() + budget.seconds
         self._clock = clock
         self.cut: Limit | None = None
-        self.spent = Spent()
+        self._spent: Counter[str] = Counter()
         self.first_prompt = 0
         self._held = self._idle = 0
         self._stopped = False
         self._scopes: list[anyio.CancelScope] = []
         self._fresh: set[anyio.CancelScope] = set()
         self._freed = anyio.Event()
+
+    @property
+    def spent(self) -> Spent:
+        """What is spent so far."""
+        return Spent(**self._spent)
+
+    def called(self) -> None:
+        """An engine is asked for something."""
+        self._spent["calls"] += 1
 
     @contextmanager
     def cutting(self) -> Iterator[anyio.CancelScope]:
@@ -75,11 +85,11 @@ class Meter:
 
     def admit(self, n: int, scope: anyio.CancelScope) -> int:
         """How many of `n` sequences the run of that scope may start; it leaves some to those that have started none."""
-        left = self.budget.samples - self.spent.samples
+        left = self.budget.samples - self._spent["samples"]
         free = max(1, left // len(self._fresh)) if scope in self._fresh else left - len(self._fresh)
         self._fresh.discard(scope)
         admitted = max(0, min(n, free, left))
-        self.spent = replace(self.spent, samples=self.spent.samples + admitted)
+        self._spent["samples"] += admitted
         if admitted < n:
             self.reached("samples")
         return admitted
@@ -163,13 +173,12 @@ class Meter:
     def charge(self, chunk: Chunk, purpose: Literal["sampled", "verifier"]) -> None:
         """A chunk arrived: its tokens are spent."""
         self._held -= chunk.tokens
-        changes: dict[str, int] = {purpose: getattr(self.spent, purpose) + chunk.tokens}
+        self._spent[purpose] += chunk.tokens
         if chunk.usage:
-            changes[purpose] += chunk.usage.uncounted
+            self._spent[purpose] += chunk.usage.uncounted
             self.first_prompt = self.first_prompt or chunk.usage.prompt
-            changes["prompt"] = self.spent.prompt + chunk.usage.prompt
-            changes["cached"] = self.spent.cached + chunk.usage.cached
-        self.spent = replace(self.spent, **changes)
+            self._spent["prompt"] += chunk.usage.prompt
+            self._spent["cached"] += chunk.usage.cached
 
 
 class Metered:
@@ -187,7 +196,7 @@ class Metered:
     @asynccontextmanager
     async def stream(self, call: Call, shares: Shares | None = None) -> AsyncIterator[AsyncIterator[Chunk]]:
         granted = await self.meter.take(call.max_tokens, call.n, shares)
-        self.meter.spent = replace(self.meter.spent, calls=self.meter.spent.calls + 1)
+        self.meter.called()
         held = [granted] * call.n
         try:
             async with (

@@ -246,11 +246,12 @@ class Run:
     def _born(self, parent: Candidate, wishes: Sampling, room: int) -> Growth:
         at = self._found.next_child(parent.id)
         child = self._found.bear(parent)
-        seed = None if wishes.seed is None else seed_of(wishes.seed, parent.id) + at
+        if wishes.seed is not None:
+            wishes = replace(wishes, seed=seed_of(wishes.seed, parent.id) + at)
         answers = child.id == self._answer
         if answers and parent.steps and (said := spoken(parent)):
             self._found.observe(Token(child.id, said, 0, answer=True))
-        return Growth(child, replace(wishes, seed=seed), room, answer=answers)
+        return Growth(child, wishes, room, answer=answers)
 
     def _groups(self, broods: Sequence[Sequence[Growth]], most: int) -> Iterator[Sequence[Growth]]:
         """Sequences by upstream request: the watched one alone, the others of a parent in even groups."""

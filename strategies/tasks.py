@@ -12,6 +12,8 @@ R = TypeVar("R")
 
 async def together(act: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:
     """`act` on all items at once; the results in the items' order. The first failure cancels the others."""
+    if not items:
+        return []
     results: dict[int, R] = {}
 
     async def one(at: int, item: T) -> None:

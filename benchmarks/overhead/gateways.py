@@ -92,7 +92,7 @@ def optillm() -> Gateway:
         return [peers.program("optillm", "optillm"), *where]
 
     kinds: dict[str, Fields | str] = {
-        PASS: {"optillm_approach": "none"},
+        PASS: {"model": f"none-{MODEL}"},
         STREAM: "streams only what has come as a whole",
         VOTE: {"optillm_approach": "majority_voting", "k": VOTES},
         ALONE: "votes over one request",
