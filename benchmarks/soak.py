@@ -36,6 +36,8 @@ SAMPLES = 256
 """Sequences that the server lets in at once: in the end, all of these must be free again."""
 SETTLE = 20.0
 """Seconds after which idle connections to the engine are closed, too."""
+START = 5.0
+"""Seconds in which the server starts its own helpers."""
 STRATEGIES: Sequence[dict[str, Any]] = (
     {"name": "single"},
     {"name": "self_consistency", "n": 8},
@@ -96,6 +98,7 @@ async def soak(server: Running, engine: str, seconds: float, clients: int) -> So
     soaked, random = Soaked(), Random(1)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         await caller(session, server.url, Random(0), Soaked())
+        await anyio.sleep(START)
         before = descriptors(server.pid)
         until = anyio.current_time() + seconds
 

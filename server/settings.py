@@ -61,7 +61,7 @@ class Engine(Part):
     api_key: SecretStr | None = None
     connect_seconds: float = Field(2.0, gt=0)
     first_seconds: float = Field(300.0, gt=0, description="the longest wait for an answer to begin, queueing included")
-    idle_seconds: float = Field(30.0, gt=0, description="the longest silence of an answer that has begun")
+    idle_seconds: float = Field(120.0, gt=0, description="the longest silence of an answer that has begun")
 
     @field_validator("url")
     @classmethod

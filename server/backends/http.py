@@ -23,7 +23,7 @@ class Patience:
 
     connect: float = 2.0
     first: float = 300.0
-    idle: float = 30.0
+    idle: float = 120.0
     whole: float | None = None
 
 
