@@ -125,7 +125,7 @@ def listen(settings: Settings) -> socket.socket:
         sys.exit(f"ponder: {why_not}")
     where = settings.server.host, settings.server.port
     family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
-    listener = socket.socket(family)
+    listener = socket.socket(family, proto=socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle's algorithm on
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(where)

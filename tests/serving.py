@@ -15,7 +15,8 @@ from benchmarks.engine import Engine as Simulated
 from benchmarks.engine import simulated
 from server.app import create_app
 from server.protocol import configured
-from server.settings import Engine, Settings
+from server.serve import listen
+from server.settings import Engine, Server, Settings
 
 SNDBUF = 1 << 16
 """Bytes that the kernel takes for a client that does not read: few, so that the server notices soon."""
@@ -63,8 +64,9 @@ def content_of(chunks):
 @asynccontextmanager
 async def serving(settings):
     """A Ponder with these settings."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen(settings.model_copy(update={"server": Server(port=0)}))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SNDBUF)
+    listener.listen()
     app = create_app(settings)
     server = uvicorn.Server(configured(app, settings.door))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -197,20 +197,7 @@ async def test_a_tenant_sees_only_its_own_models_and_strategies():
     assert [one["id"] for one in models] == ["simulated", "simulated:single"]
 
 
-@pytest.fixture
-def watched(monkeypatch):
-    """The apps that are made, newest last, so that a test can look at the desk."""
-    made = []
-
-    def keep(*args, **kwargs):
-        made.append(create_app(*args, **kwargs))
-        return made[-1]
-
-    monkeypatch.setattr("tests.serving.create_app", keep)
-    return made
-
-
-async def test_a_tenant_is_charged_for_what_engines_generated_to_the_token_under_random_hang_ups(watched, monkeypatch):
+async def test_a_tenant_is_charged_for_what_engines_generated_to_the_token_under_random_hang_ups(monkeypatch):
     """Conservation: what was charged is what was received for it; the engine made no less than that."""
     clock = Clock()
     monkeypatch.setattr("server.gate.anyio.current_time", clock)  # no refill
@@ -230,11 +217,11 @@ async def test_a_tenant_is_charged_for_what_engines_generated_to_the_token_under
         async with anyio.create_task_group() as tasks:
             for at in range(24):
                 tasks.start_soon(one, at)
-        desk = watched[-1].state.gate.desk
+        desk = served.app.state.gate.desk
         await until(lambda: not desk._working and not desk._waiting, 5)
         charged = full - desk._flows["alice"].tokens.level
         metrics = (await served.client.get("/metrics", headers=bearing(ALICE))).status_code
-        counted = watched[-1].state.metrics.text().decode()
+        counted = served.app.state.metrics.text().decode()
         received = sum(
             float(line.split()[-1]) for line in counted.splitlines() if line.startswith("ponder_tokens_total{")
         )
@@ -248,12 +235,12 @@ async def test_a_tenant_is_charged_for_what_engines_generated_to_the_token_under
     [({}, 12), (STREAMED, 12), ({"stream": True}, 40), ({"prompt": ["a", "b"]}, 24)],
     ids=["whole", "stream with usage", "stream without", "two prompts"],
 )
-async def test_a_text_completion_is_charged_by_the_engines_usage_else_by_what_it_reserved(watched, fields, charged):
+async def test_a_text_completion_is_charged_by_the_engines_usage_else_by_what_it_reserved(fields, charged):
     rules = settings(alice={"tokens_per_minute": 100_000})
     async with ponder(lambda ask: Reply(ids=tuple(range(300, 311))), settings=rules) as served:
         ask = {"model": "simulated", "prompt": "x", "max_tokens": 40, **fields}
         told = await served.client.post("/v1/completions", json=ask, headers=bearing(ALICE))
-        flow = watched[-1].state.gate.desk._flows["alice"]
+        flow = served.app.state.gate.desk._flows["alice"]
     assert told.status_code == 200
     assert told.headers["x-ratelimit-limit-tokens"] == "100000"
     assert flow.tokens.most - flow.tokens.level == pytest.approx(charged, abs=0.5)
