@@ -26,7 +26,7 @@ from benchmarks.overhead.gateways import Gateway
 from benchmarks.overhead.measure import DIRECT, WORKS, measure
 from benchmarks.overhead.processes import memory
 from benchmarks.overhead.report import page, tables
-from benchmarks.overhead.running import NotRunning, Running, running, scratch, simulated_engine
+from benchmarks.overhead.running import NotRunning, Running, end_when_told, running, scratch, simulated_engine
 
 REST = 10.0
 """Seconds without load before memory is looked at for the last time."""
@@ -128,6 +128,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="add to the rounds that are in the file")
     parser.add_argument("--out", type=Path, default=Path("docs/results/bench.json"))
     options = parser.parse_args()
+    end_when_told()
     results = anyio.run(run, options)
     print(tables(results))
     options.out.with_suffix(".md").write_text(page(results), encoding="utf-8")

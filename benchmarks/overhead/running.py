@@ -111,6 +111,11 @@ async def answering(made: Process, url: str, log: Path) -> None:
     raise NotRunning((await anyio.Path(log).read_text(errors="replace"))[-1000:])
 
 
+def end_when_told() -> None:
+    """Let SIGTERM end this process as Ctrl-C does: what it has started ends with it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def scratch() -> tempfile.TemporaryDirectory[str]:
     """A folder for logs and configurations."""
     return tempfile.TemporaryDirectory(prefix="ponder-bench-")

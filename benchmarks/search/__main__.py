@@ -23,7 +23,7 @@ import httpx
 
 from benchmarks.accuracy.report import table
 from benchmarks.overhead.gateways import ponder
-from benchmarks.overhead.running import running, scratch, simulated_engine
+from benchmarks.overhead.running import end_when_told, running, scratch, simulated_engine
 from benchmarks.search.figures import Timed, figures
 
 STEP = {"step": "\u241e\u241e", "step_tokens": 32, "prompt": "none", "verifier": "logprob"}
@@ -132,6 +132,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="add to the rounds that are in the file")
     parser.add_argument("--out", type=Path, default=Path("docs/results/search.json"))
     options = parser.parse_args()
+    end_when_told()
     print(f"\n{told(anyio.run(run, options))}")
 
 
