@@ -14,8 +14,10 @@ from benchmarks.engine_replies import Reply
 from server.admission import Desk, Granted, Refused, Size
 from server.app import create_app
 from server.buckets import Bucket
+from server.keys import digest
 from server.settings import Admission, Engine, Quotas
 from server.shared import gate, serve_shared
+from tests.processes import served
 from tests.serving import body, ponder, until
 from tests.tenants import ALICE, BOB, bearing, settings
 
@@ -348,3 +350,37 @@ async def test_a_server_of_several_processes_asks_the_shared_desk(tmp_path):
                     told = await client.post("http://x/v1/chat/completions", json=ask, headers=bearing(ALICE))
                     statuses.append(told.status_code)
     assert statuses == [200, 200, 429, 429]
+
+
+@pytest.mark.slow
+async def test_with_several_workers_a_quota_holds_to_the_request_and_so_does_one_of_samples():
+    variables = {
+        "PONDER_KEYS__ALICE__SHA256": digest(ALICE),
+        "PONDER_KEYS__ALICE__REQUESTS_PER_MINUTE": "30",
+        "PONDER_KEYS__BOB__SHA256": digest(BOB),
+        "PONDER_KEYS__BOB__SAMPLES": "1",
+    }
+    async with served("--workers", "2", engine={"delay": 0.05}, environment=variables) as server:
+        statuses, ask = [], body(server, "hi", max_tokens=1)
+
+        async def one(key, **fields):
+            async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:  # a connection of its own
+                told = await client.post("/v1/chat/completions", json={**ask, **fields}, headers=bearing(key))
+                statuses.append(told.status_code)
+
+        began = anyio.current_time()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(40):
+                tasks.start_soon(one, ALICE)
+        anew = (anyio.current_time() - began) * 30 / 60
+        assert 30 <= statuses.count(200) <= 31 + anew
+        assert set(statuses) == {200, 429}
+
+        statuses.clear()
+        for _ in range(6):  # whichever worker has the stream, the other one knows of it
+            headers, long = bearing(BOB), {**ask, "stream": True, "max_tokens": 500}
+            async with server.client.stream("POST", "/v1/chat/completions", json=long, headers=headers) as running:
+                assert running.status_code == 200
+                await one(BOB)
+            await anyio.sleep(0.2)
+        assert statuses == [429] * 6
