@@ -4,7 +4,7 @@ MODEL ?=
 VENV := .venv/bin
 COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: run test test-all chaos lint format lock clean audit bench
+.PHONY: run test test-all chaos soak lint format lock clean audit bench
 
 # Serve on 127.0.0.1:8000 (PONDER_PORT moves it); MODEL is a Hugging Face id or a folder.
 run:
@@ -23,6 +23,11 @@ test-all:
 chaos:
 	$(PYTHON) deploy/install.py dev
 	$(VENV)/python -m tests.chaos --out docs/results/chaos.json
+
+# Twenty minutes of load in which many callers leave.
+soak:
+	$(PYTHON) deploy/install.py dev
+	$(VENV)/python -m benchmarks.soak --out docs/results/soak.json
 
 audit:
 	$(PYTHON) deploy/install.py dev

@@ -34,7 +34,7 @@ LOOK = 2.0
 """Seconds between two looks at memory."""
 SAMPLES = 256
 """Sequences that the server lets in at once: in the end, all of these must be free again."""
-SETTLE = 20.0
+SETTLE = 8.0
 """Seconds after which idle connections to the engine are closed, too."""
 START = 5.0
 """Seconds in which the server starts its own helpers."""
@@ -115,7 +115,7 @@ async def soak(server: Running, engine: str, seconds: float, clients: int) -> So
             tasks.start_soon(watch)
             for _ in range(clients):
                 tasks.start_soon(callers)
-    await anyio.sleep(min(SETTLE, seconds))
+    await anyio.sleep(SETTLE)
     async with aiohttp.ClientSession() as session:
         soaked.left = await left(session, server, engine, before)
     return soaked
@@ -123,18 +123,18 @@ async def soak(server: Running, engine: str, seconds: float, clients: int) -> So
 
 async def left(session: aiohttp.ClientSession, server: Running, engine: str, before: int) -> dict[str, float]:
     """What is there that should not be; samples that cannot be had show as a request that is not let in."""
+    open = float(max(0, descriptors(server.pid) - before))
     ours = await metric(session, server.url, "ponder_requests_running")
     theirs = await metric(session, engine, "vllm:num_requests_running")
     vote = {"name": "self_consistency", "n": SAMPLES, "early_stop": "none"}
     body = {"model": MODEL, "messages": [{"role": "user", "content": prompt(8)}], "reasoning_strategy": vote}
     async with session.post(server.url + "/v1/chat/completions", json=body) as reply:
         refused = float(reply.status != 200)
-    await anyio.sleep(1.0)
     return {
         "requests": ours,
         "sequences at the engine": theirs,
         "samples that are not free": refused,
-        "descriptors": float(max(0, descriptors(server.pid) - before - 2)),
+        "descriptors": open,
     }
 
 

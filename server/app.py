@@ -28,6 +28,9 @@ from server.trace import TraceEvent
 from server.workers import workers
 from strategies.registry import Registry
 
+KEPT = 4.0
+"""Seconds that an idle connection to an engine is kept: vLLM closes it after 5 (VLLM_HTTP_TIMEOUT_KEEP_ALIVE)."""
+
 
 class App(FastAPI):
     """FastAPI whose every response has our headers, and whose document has the shapes that no signature shows."""
@@ -58,7 +61,7 @@ def create_app(settings: Settings, registry: Registry | None = None, shared: Pat
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        connector = aiohttp.TCPConnector(limit=0)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT)
         async with (
             aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
             scorers(session) as app.state.scorers,
