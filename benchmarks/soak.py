@@ -34,7 +34,7 @@ LOOK = 2.0
 """Seconds between two looks at memory."""
 SAMPLES = 256
 """Sequences that the server lets in at once: in the end, all of these must be free again."""
-SETTLE = 8.0
+SETTLE = 12.0
 """Seconds after which idle connections to the engine are closed, too."""
 START = 5.0
 """Seconds in which the server starts its own helpers."""
