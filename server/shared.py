@@ -133,7 +133,8 @@ class Remote:
     def close(self) -> None:
         """Send away all who wait, and whoever comes from now on."""
         self.gone = True
-        for tell in self._asked.values():
+        asked, self._asked = self._asked, {}  # each hears one verdict
+        for tell in asked.values():
             tell(GONE)
 
 

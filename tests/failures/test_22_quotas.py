@@ -324,16 +324,20 @@ async def test_quotas_are_exact_whichever_worker_a_request_meets(tmp_path):
     assert sum(isinstance(verdict, Refused) for verdict in verdicts) == 60 - most
 
 
-async def test_a_worker_whose_desk_is_gone_lets_nobody_in(tmp_path):
-    socket = tmp_path / "desk"
-    rules = settings()
+async def test_a_worker_whose_desk_is_gone_lets_nobody_in_and_sends_away_once_who_waits(tmp_path):
+    socket, told = tmp_path / "desk", []
+    rules = settings(admission={"samples": 1})
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(serve_shared, rules, socket)
         async with gate(rules, socket) as worker:
+            await entered(worker.desk, "alice", Size(1, 1))
+            worker.desk.enter(99_999, "alice", Size(1, 1), told.append)
+            await anyio.sleep(0.02)
             tasks.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
                 await until(lambda: worker.desk.gone)
                 assert (await entered(worker.desk, "alice", Size(1, 1)))[1].status == 503
+    assert [verdict.status for verdict in told] == [503]
 
 
 async def test_a_server_of_several_processes_asks_the_shared_desk(tmp_path):
