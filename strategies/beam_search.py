@@ -35,10 +35,11 @@ class BeamSearch(StrictSearch):
             for depth in range(1, self.depth + 1):
                 n = self.width if depth > 1 else self.width * self.beams
                 judged = await self.grow(run, paths, n, last=depth == self.depth, lookahead=self.lookahead)
-                stopped += filter(self.failed, judged)
-                kept = varied(select.top([path for path in judged if not self.failed(path)], len(judged)))[:places]
+                fallen = self.fallen(run, judged)
+                stopped += [path for path in judged if path.id in fallen]
+                kept = varied(select.top([path for path in judged if path.id not in fallen], len(judged)))[:places]
                 ids = {path.id for path in kept}
-                out = [path for path in judged if path.id not in ids and (self.failed(path) or not path.finished)]
+                out = [path for path in judged if path.id in fallen or not (path.id in ids or path.finished)]
                 run.prune(out, f"step {depth}: kept {len(kept)}, pruned {scored(out)}")
                 paths = [path for path in kept if not path.finished]
                 places -= len(kept) - len(paths)

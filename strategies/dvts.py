@@ -37,10 +37,12 @@ class Dvts(StrictSearch):
             for depth in range(1, self.depth + 1):
                 n = self.width if depth > 1 else self.width * self.trees
                 judged = await self.grow(run, paths, n, last=depth == self.depth, lookahead=self.lookahead)
-                stopped += filter(self.failed, judged)
-                paths, out = [], list(filter(self.failed, judged))
+                fallen = self.fallen(run, judged)
+                out = [path for path in judged if path.id in fallen]
+                stopped += out
+                paths = []
                 for _, tree in groupby(judged, lambda path: self.tree(path, root)):
-                    ranked = select.top([path for path in tree if not self.failed(path)], self.width)
+                    ranked = select.top([path for path in tree if path.id not in fallen], self.width)
                     if ranked and not ranked[0].finished:
                         paths.append(ranked[0])
                         out += [path for path in ranked[1:] if not path.finished]

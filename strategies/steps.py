@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from strategies import select
 from strategies.base import Judged
 from strategies.run import Run
 from strategies.types import Candidate
@@ -59,12 +60,20 @@ class StrictSearch(StepSearch):
     """A search that gives a path up as soon as one of its steps is bad."""
 
     min_score: float | None = Field(
-        None, description="a path whose newest step scores below it stops at once and is not replaced"
+        None,
+        description="a path whose newest step scores below it stops at once and is not replaced, but never the last",
     )
 
     def failed(self, path: Candidate) -> bool:
         """Whether the newest step scored below `min_score`."""
         return self.min_score is not None and path.score is not None and path.score.newest < self.min_score
+
+    def fallen(self, run: Run, judged: Sequence[Candidate]) -> set[str]:
+        """The ids of those that failed; without the best of them where no other path is there to answer."""
+        failed = [path for path in judged if self.failed(path)]
+        ids = {path.id for path in failed}
+        others = len(failed) < len(judged) or any(path.finished and path.id not in ids for path in run.found)
+        return ids if others or not failed else ids - {select.top(failed, 1)[0].id}
 
     def drop(self, run: Run, judged: Sequence[Candidate]) -> list[Candidate]:
         """Prune those that failed, and tell which they are."""

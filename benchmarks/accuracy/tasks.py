@@ -93,6 +93,7 @@ TASKS: dict[str, Task] = {
     for task in (
         Task("sums", "sums"),
         Task("chain_sum", "chain_sum", {"min_terms": 2, "max_terms": 3, "min_digits": 1, "max_digits": 2}),
+        Task("three_sum", "chain_sum", {"min_terms": 3, "max_terms": 3, "min_digits": 1, "max_digits": 2}),
         Task("long_sum", "chain_sum", {"min_terms": 5, "max_terms": 6, "min_digits": 2, "max_digits": 3}),
         Task(
             "countdown",

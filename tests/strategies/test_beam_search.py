@@ -79,9 +79,16 @@ async def test_paths_of_width_one_stop_at_their_first_bad_step_and_are_not_repla
 
 
 async def test_nothing_is_said_to_be_saved_where_nothing_finished():
-    played = await search(BeamSearch(beams=2, width=1, min_score=0.5), saying(["0.1", "0.2"]))
+    beam = BeamSearch(beams=2, width=1, min_score=0.5)
+    played = await search(beam, saying(["0.1", "0.2"], ["0.3"]), budget=Budget(tokens=3))
     assert facts(played, "tokens_saved") == [0]
-    assert played.answer.text in ("0.1\n\n", "0.2\n\n")
+
+
+async def test_the_best_path_goes_on_to_its_end_where_all_others_stop():
+    beam = BeamSearch(beams=2, width=1, min_score=0.5)
+    played = await search(beam, saying(["0.1", "0.2"], ["0.3"], end="0.4 \\boxed{7}"))
+    assert pruned(played) == {"0.0"}
+    assert played.answer.text == "0.2\n\n0.3\n\n0.4 \\boxed{7}"
 
 
 def test_the_tokens_saved_are_those_that_stopped_paths_lack_of_the_mean_finished_one():

@@ -69,6 +69,12 @@ async def test_a_tree_whose_steps_are_all_bad_stops_and_is_not_replaced():
     assert facts(played, "tokens_saved") == [2 * (4 - 1)]
 
 
+async def test_the_best_tree_goes_on_where_all_of_them_are_bad():
+    played = await search(Dvts(trees=2, width=2, min_score=0.5), saying(["0.1", "0.2", "0.4", "0.3"], end="so 0.9"))
+    assert parents(played, 2) == ["0.2"]
+    assert answer_of(played.answer) is not None
+
+
 @pytest.mark.parametrize("selection", ["max", "weighted_vote"])
 async def test_a_finished_path_that_was_not_the_best_answers_only_where_the_search_is_cut(selection):
     dvts = Dvts(trees=1, width=2, selection=selection)

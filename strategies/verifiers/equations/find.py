@@ -113,7 +113,8 @@ def _before(left: Sequence[Token], before: Token | None) -> bool | None:
     named = bool(words) and words[-1].isalpha()
     last = words[-1].lower() if named else ""
     if first.kind == "op":
-        own = first.text == "-" and len(left) > 1 and first.end == left[1].start and not tight
+        glued = tight and before is not None and not before.text[-1:].isspace()
+        own = first.text == "-" and len(left) > 1 and first.end == left[1].start and not glued
         return False if own and (not named or last in CONNECTIVES) else None
     if named and tight and first.kind == "(":
         return None

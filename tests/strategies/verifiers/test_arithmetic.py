@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from strategies.protocols import Ask
 from strategies.testing import FakeBackend
 from strategies.types import Candidate, Prompt, Step
 from strategies.verifiers.arithmetic import Arithmetic, judge
@@ -177,3 +178,45 @@ def test_the_work_grows_with_the_text_and_no_faster(piece):
 )
 def test_what_is_too_large_is_not_tested(text):
     assert equations(text) == []
+
+
+QUESTION = "What is 45 + 41 - 38 + 41?"
+
+
+async def grounded(*steps, finish="stop", asked=QUESTION):
+    prompt = Prompt(({"role": "user", "content": asked},))
+    candidate = Candidate(prompt, steps=tuple(Step(step) for step in steps), finish=finish)
+    [score] = await Arithmetic(grounded=True).score([candidate], Ask(FakeBackend(lambda call, seed: "")))
+    return score
+
+
+@pytest.mark.anyio
+async def test_grounded_sums_of_the_question_get_full_marks():
+    assert (await grounded("45 + 41 = 86\n\n", "86 - 38 = 48\n\n", "48 + 41 = 89")).value == 1.0
+
+
+@pytest.mark.anyio
+async def test_a_number_from_nowhere_makes_a_grounded_equation_false():
+    score = await grounded("45 + 41 = 86\n\n", "88 - 38 = 50\n\n", finish="step")
+    assert score.steps == (1.0, 0.0)
+
+
+@pytest.mark.anyio
+async def test_a_response_that_ends_without_a_number_of_the_question_loses_a_mark():
+    assert (await grounded("45 + 41 = 86\n\n", "86 - 38 = 48\n\n")).value == pytest.approx(2 / 3)
+
+
+@pytest.mark.anyio
+async def test_a_grounded_path_that_goes_on_may_still_use_the_other_numbers():
+    assert (await grounded("45 + 41 = 86\n\n", finish="step")).value == 1.0
+
+
+@pytest.mark.anyio
+async def test_a_grounded_result_may_stand_before_its_working_or_in_a_chain():
+    assert (await grounded("86 = 45 + 41. 86 - 38 + 41 = 48 + 41 = 89")).value == 1.0
+
+
+@pytest.mark.anyio
+async def test_long_grounded_texts_are_judged_alike_by_a_worker():
+    long = "45 + 41 = 86\n\n" + "Well. " * 60
+    assert (await grounded(long)).value == (await grounded("45 + 41 = 86\n\n")).value == 0.5

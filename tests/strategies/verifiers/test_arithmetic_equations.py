@@ -307,3 +307,8 @@ def test_it_does_not_hold(text):
 @pytest.mark.parametrize("text", UNTESTABLE)
 def test_it_is_left_alone(text):
     assert equations(text) == []
+
+
+def test_a_line_may_begin_with_a_negative_number():
+    assert [one.holds for one in equations("12 + 3 = 15\n\n-808 + 835 = 27\n-808 + 835 = 367\n")] == [True, True, False]
+    assert not equations("x-808 + 835 = 367")
