@@ -40,6 +40,7 @@ def page(results: Results, command: str, models: Sequence[str], notes: str = "")
     parts = [
         head,
         claims(results),
+        notes,
         *(task(results, name) for name in results["tasks"]),
         live(results),
         prompts(results),
