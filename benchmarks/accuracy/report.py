@@ -21,8 +21,8 @@ about the models as their authors publish them. Machine: {machine}.
 
 Settings, prompts and difficulty were chosen on dev seeds and committed before any result on test
 seeds was looked at: `pools.toml` {pools}, `strategies.toml` {strategies} (SHA-256, first
-12 digits). three_sum was added, and its settings frozen, when the results of the other tasks were known, and none of its
-own. Each problem is replayed in {resamples} random orders of its samples.
+12 digits). three_sum was added, and its settings frozen, when the results of the other tasks were known, and none of
+its own. Each problem is replayed in {resamples} random orders of its samples.
 """
 
 
