@@ -1,10 +1,11 @@
 # Every recipe line is one simple command that make runs without a shell, so that a signal to make reaches it.
 PYTHON ?= python3
 MODEL ?=
+CASES ?= 20000
 VENV := .venv/bin
 COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: run test test-all chaos soak lint format lock clean audit bench
+.PHONY: run test test-all chaos soak fuzz lint format lock clean audit bench
 
 # Serve on 127.0.0.1:8000 (PONDER_PORT moves it); MODEL is a Hugging Face id or a folder.
 run:
@@ -23,6 +24,12 @@ test-all:
 chaos:
 	$(PYTHON) deploy/install.py dev
 	$(VENV)/python -m tests.chaos --out docs/results/chaos.json
+
+# CASES=100000 for more than in `make test`.
+fuzz: export PONDER_FUZZ_CASES := $(CASES)
+fuzz:
+	$(PYTHON) deploy/install.py dev
+	$(VENV)/python -m pytest tests/fuzz tests/clients/test_openapi.py tests/server/test_parser.py
 
 # Twenty minutes of load in which many callers leave.
 soak:
