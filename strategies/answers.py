@@ -102,9 +102,11 @@ def parsed(text: str) -> Any:
 
 
 def json_key(value: Any) -> str | None:
-    """Equal for equal values; None where one of them cannot be read."""
+    """Equal for equal values; None where one of them cannot be read, or is no text that UTF-8 could carry."""
     try:
-        return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        key = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        key.encode()
+        return key
     except (TypeError, ValueError, RecursionError):
         return None
 

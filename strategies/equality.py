@@ -17,10 +17,13 @@ SIGNS = frozenset("\\^_+-*/=(){}[]<>|!√π∞·×÷±≤≥≠∪∩")  # noqa:
 WORD = re.compile(r"(?<!\\)\b[^\W\d_]{3,}")
 FUNCTIONS = frozenset({"sqrt", "sin", "cos", "tan", "cot", "sec", "csc", "log", "exp", "arcsin", "arccos", "arctan"})
 
+UNREAD = re.compile(r"\\(?:[lcdv]?dots|equiv|approx|[bp]?mod|mathbf|c[ua]p ?_)|\.\.\.|[…%'\"]|(?:^|[\d\s)\]}])_")
+"""What math-verify leaves out as it reads, often with all that follows: 7 mod 2 would equal 7, and 11_2 would 11_3."""
+
 
 def formula(text: str) -> bool:
-    """Whether a canonical answer looks like a formula: no plain number, no words. Linear."""
-    if len(text) > LONGEST or number(text) is not None:
+    """Whether a canonical answer looks like a formula that can be read: no plain number, no words. Linear."""
+    if len(text) > LONGEST or number(text) is not None or UNREAD.search(text):
         return False
     signs = not SIGNS.isdisjoint(text)
     mixed = any(c.isdigit() for c in text) and any(c.isalpha() for c in text)

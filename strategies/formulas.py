@@ -1,6 +1,7 @@
 """Whether two formulas are equal, by math-verify. Runs in a worker process: nothing here is safe on hostile text."""
 
 import logging
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -21,7 +22,8 @@ def equal(reference: Any, value: Any) -> bool:
     if reference is None or value is None:
         return False
     try:
-        return bool(verify(reference, value, timeout_seconds=None)) and not undefined(reference)
+        alike = bool(verify(reference, value, timeout_seconds=None)) and not undefined(reference)
+        return alike and (reference == value or not beyond(reference))
     except (MemoryError, RecursionError):
         raise
     except Exception:  # sympy raises anything on formulas that nobody would write
@@ -33,6 +35,16 @@ def undefined(value: Any) -> bool:
     import sympy
 
     return isinstance(value, sympy.Basic) and value.has(sympy.nan, sympy.zoo)
+
+
+def beyond(value: Any) -> bool:
+    """Whether a number is too large, or too near 0, for a float: there, numbers that differ look alike."""
+    import sympy
+
+    if not isinstance(value, sympy.Expr) or not value.is_number:
+        return False
+    size = abs(value.evalf())
+    return bool(size) and float(size) in (0.0, math.inf)
 
 
 @lru_cache(maxsize=256)

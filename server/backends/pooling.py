@@ -27,8 +27,8 @@ from server.backends.values import Classes, Pairs, Pools, Row, at_places, in_ord
 from strategies.protocols import BackendError, Endpoint, Reward
 from strategies.tasks import together
 from strategies.types import Candidate
-from strategies.verifiers.asking import shown
 from strategies.verifiers.base import question
+from strategies.verifiers.fencing import shown
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 120.0

@@ -1,16 +1,12 @@
 """Asking a model for a verdict: a question in which what is judged cannot pass for an instruction."""
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from strategies.protocols import Ask, BackendError
 from strategies.tasks import together
 from strategies.types import Call, Candidate, Logprob, Prompt, Sampling, Score
-from strategies.verifiers.base import question
-
-SHOWN = 16_000
-"""Characters of a response that a judge gets to see: the end of a longer one."""
+from strategies.verifiers.fencing import answered, asked, hollow
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +20,8 @@ class Verdict:
 
 def case(candidate: Candidate, instruction: str) -> Prompt:
     """The question and the response, each as one JSON string that nothing in it can end, and then the instruction."""
-    asked = json.dumps(question(candidate)[-SHOWN:], ensure_ascii=False)
-    said = json.dumps(shown(candidate)[-SHOWN:], ensure_ascii=False)
-    text = f"Question: {asked}\n\nProposed response: {said}\n\n{instruction}"
+    text = f"Question: {asked(candidate)}\n\nProposed response: {answered(candidate)}\n\n{instruction}"
     return Prompt(({"role": "user", "content": text},))
-
-
-def shown(candidate: Candidate) -> str:
-    """What a judge sees of a response: its text, and the tools it calls."""
-    calls = [{"name": call.name, "arguments": call.arguments} for call in candidate.calls]
-    return candidate.text + (f"\nTool calls: {json.dumps(calls, ensure_ascii=False)}" if calls else "")
 
 
 async def verdict(ask: Ask, prompt: Prompt, choices: list[str], *, max_tokens: int, logprobs: int = 0) -> Verdict:
@@ -54,10 +42,15 @@ async def verdict(ask: Ask, prompt: Prompt, choices: list[str], *, max_tokens: i
 async def each(
     judge: Callable[[Candidate], Awaitable[Score | None]], candidates: Sequence[Candidate]
 ) -> list[Score | None]:
-    """All candidates judged at once. One whose call fails stays unjudged; BackendError where every call fails."""
+    """All candidates judged at once. One whose call fails, or that says nothing, stays unjudged.
+
+    Raises BackendError where every call fails.
+    """
     errors: list[BackendError] = []
 
     async def one(candidate: Candidate) -> Score | None:
+        if hollow(candidate):
+            return None
         try:
             return await judge(candidate)
         except BackendError as error:
@@ -65,6 +58,6 @@ async def each(
             return None
 
     scores = await together(one, candidates)
-    if errors and len(errors) == len(candidates):
+    if errors and len(errors) == sum(not hollow(candidate) for candidate in candidates):
         raise errors[0]
     return scores

@@ -1,12 +1,10 @@
 """Which of two responses is better, by a model that sees them in both orders (Zheng et al. 2023, arXiv:2306.05685)."""
 
-import json
-
 from strategies.protocols import Ask
 from strategies.tasks import together
 from strategies.types import Candidate, Prompt
-from strategies.verifiers.asking import SHOWN, shown, verdict
-from strategies.verifiers.base import question
+from strategies.verifiers.asking import verdict
+from strategies.verifiers.fencing import answered, asked, hollow
 
 INSTRUCTION = (
     "Compare the two proposed responses as a strict examiner. Which one answers the question more correctly? "
@@ -21,8 +19,10 @@ async def compare(ask: Ask, first: Candidate, second: Candidate) -> float:
     """The share of comparisons that `first` wins over `second`, a tie half: 1.0, 0.5 or 0.0 where the orders agree.
 
     Models favour a place, so each order is asked once; two verdicts that contradict each other are a tie. A verdict
-    that was cut off is one too. Raises BackendError.
+    that was cut off is one too. Who says nothing loses without being shown. Raises BackendError.
     """
+    if hollow(first) or hollow(second):
+        return (1 + hollow(second) - hollow(first)) / 2
 
     async def one(pair: tuple[Candidate, Candidate]) -> float:
         said = await verdict(ask, case(*pair), list(SHARES), max_tokens=4)
@@ -34,8 +34,5 @@ async def compare(ask: Ask, first: Candidate, second: Candidate) -> float:
 
 def case(first: Candidate, second: Candidate) -> Prompt:
     """The question and both responses, each as one JSON string that nothing in it can end; then the instruction."""
-    asked, a, b = (
-        json.dumps(text[-SHOWN:], ensure_ascii=False) for text in (question(first), shown(first), shown(second))
-    )
-    text = f"Question: {asked}\n\nResponse A: {a}\n\nResponse B: {b}\n\n{INSTRUCTION}"
-    return Prompt(({"role": "user", "content": text},))
+    responses = f"Response A: {answered(first)}\n\nResponse B: {answered(second)}"
+    return Prompt(({"role": "user", "content": f"Question: {asked(first)}\n\n{responses}\n\n{INSTRUCTION}"},))

@@ -12,6 +12,7 @@ from strategies.types import Candidate, Score
 from strategies.verifiers.asking import case, each, verdict
 from strategies.verifiers.base import Settings
 from strategies.verifiers.comparing import compare
+from strategies.verifiers.fencing import hollow
 
 INSTRUCTION = (
     "Judge the proposed response as a strict examiner. Say how correct it is, from 0 (wrong) to 10 (certainly right). "
@@ -53,10 +54,11 @@ class Judge(Settings):
         """The share of comparisons that each wins."""
         errors: list[BackendError] = []
         shares: list[list[float]] = [[] for _ in candidates]
-        pairs = ring([candidate.id for candidate in candidates], self.opponents)
+        places = [at for at, candidate in enumerate(candidates) if not hollow(candidate)]
+        pairs = ring([candidates[at].id for at in places], self.opponents)
 
         async def one(pair: tuple[int, int]) -> None:
-            first, second = pair
+            first, second = (places[at] for at in pair)
             try:
                 won = await compare(ask, candidates[first], candidates[second])
             except BackendError as error:

@@ -1,0 +1,25 @@
+"""How the time that a piece of work takes grows with the text it is given."""
+
+import time
+
+SMALL, LARGE = 1 << 13, 1 << 18
+"""Characters."""
+SLACK = 6
+"""How much more than in proportion it may grow: work in the square of the length grows 32 times more."""
+
+
+def seconds(work, text, rounds=3):
+    """CPU seconds of the fastest of some rounds."""
+    best = float("inf")
+    for _ in range(rounds):
+        start = time.thread_time()
+        work(text)
+        best = min(best, time.thread_time() - start)
+    return best
+
+
+def check_linear(work, made):
+    """Check that work on `made(length)` takes time in proportion to the length. Raises AssertionError."""
+    small, large = (seconds(work, made(length)) for length in (SMALL, LARGE))
+    most = max(small, 1e-4) * LARGE / SMALL * SLACK
+    assert large < most, f"{SMALL} characters take {small:.4f} s, {LARGE} take {large:.4f} s"
