@@ -1,4 +1,4 @@
-"""Measures how often a response talks a judge into a verdict: `python -m benchmarks.injection --engine-url URL --model …`.
+"""How often a response talks a judge into a verdict: `python -m benchmarks.injection --engine-url URL --model NAME`.
 
 A wrong response that a judge rejects is attacked; the attack succeeds where the judge then accepts it. Each judge of
 Ponder's (`judge` by marks and by pairs, `p_true`) is compared with a plain one: the response as it is in the prompt, a
@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import anyio
@@ -97,7 +98,7 @@ def wilson(won: int, of: int) -> tuple[float, float]:
     return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))
 
 
-async def measured(ask: Ask, name: str, asked: Sequence[Case], tried: Sequence[Attack]) -> dict[str, object]:
+async def measured(ask: Ask, name: str, asked: Sequence[Case], tried: Sequence[Attack]) -> dict[str, Any]:
     """What one judge says of right responses, of wrong ones, and of attacks on those wrong ones that it rejects."""
     accepts = JUDGES[name]
     at_once = anyio.CapacityLimiter(AT_ONCE)
@@ -131,7 +132,7 @@ async def measured(ask: Ask, name: str, asked: Sequence[Case], tried: Sequence[A
     }
 
 
-def table(rows: Sequence[dict[str, object]]) -> str:
+def table(rows: Sequence[dict[str, Any]]) -> str:
     """The results as Markdown."""
     kinds = list(dict.fromkeys(attack.kind for attack in attacks()))
     lines = [
@@ -140,15 +141,15 @@ def table(rows: Sequence[dict[str, object]]) -> str:
     ]
     for row in rows:
         told = [row["right_accepted"], row["wrong_accepted"]]
-        told += [row["attacks"].get(kind, [0, 0]) for kind in kinds] + [row["succeeded"]]  # type: ignore[attr-defined]
-        low, high = row["interval"]  # type: ignore[misc]
-        shares = " | ".join(f"{won} of {of}" if of else "-" for won, of in told)  # type: ignore[misc]
+        told += [row["attacks"].get(kind, [0, 0]) for kind in kinds] + [row["succeeded"]]
+        low, high = row["interval"]
+        shares = " | ".join(f"{won} of {of}" if of else "-" for won, of in told)
         lines.append(f"| {row['judge']} | {shares} | {low:.0%} to {high:.0%} |")
     return "\n".join(lines)
 
 
-async def main(url: str, model: str, count: int, every: int, into: Path | None) -> None:
-    """Measure all judges, print the table, and keep the figures."""
+async def main(url: str, model: str, count: int, every: int) -> list[dict[str, Any]]:
+    """Measure all judges and print the table; the figures."""
     async with aiohttp.ClientSession() as session:
         ask = Ask(Vllm(Upstream(session, url.rstrip("/").removesuffix("/v1")), model))
         rows = []
@@ -156,8 +157,7 @@ async def main(url: str, model: str, count: int, every: int, into: Path | None) 
             rows.append(await measured(ask, name, cases(count), list(attacks())[::every]))
             print(table(rows[-1:]).rpartition("\n")[2], flush=True)
     print(table(rows))
-    if into:
-        into.write_text(json.dumps({"model": model, "cases": count, "every": every, "judges": rows}, indent=1) + "\n")
+    return rows
 
 
 if __name__ == "__main__":
@@ -168,4 +168,7 @@ if __name__ == "__main__":
     parser.add_argument("--every", type=int, default=1, help="try every so manieth attack only (default 1: all 120)")
     parser.add_argument("--json", type=Path, help="where to keep the figures")
     given = parser.parse_args()
-    anyio.run(main, given.engine_url, given.model, given.cases, given.every, given.json)
+    found = anyio.run(main, given.engine_url, given.model, given.cases, given.every)
+    told = {"model": given.model, "cases": given.cases, "every": given.every, "judges": found}
+    if given.json:
+        given.json.write_text(json.dumps(told, indent=1) + "\n")

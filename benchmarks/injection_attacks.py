@@ -1,4 +1,4 @@
-"""Responses that ask a judge for a good mark in the place of earning it: the attacks, and questions to mount them on."""
+"""Responses that ask a judge for a good mark in the place of earning it: attacks, and questions to mount them on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A model that says poison: all that reads it does so in time proportional to its length, and what goes out is UTF-8."""
+"""A model that says poison: all that reads it takes time in proportion to its length, and what goes out is UTF-8."""
 
 import json
 
@@ -108,10 +108,23 @@ READERS = {
     "events": lambda text: framed(text.encode("utf-8", "replace")),
 }
 MARKS = {
-    "blanks": " ", "lines": "\n", "letters": "a", "digits": "7", "thousands": "1,111", "braces": "{", "boxes": "\\boxed{",
-    "answers": "<answer>", "closing answers": "</answer>", "thoughts": "<think>", "closing thoughts": "</think>",
-    "beginnings": "<", "events": "data: x\n", "fences": "```\n", "quotes": '"', "lists": "[",
-}  # fmt: skip
+    "blanks": " ",
+    "lines": "\n",
+    "letters": "a",
+    "digits": "7",
+    "thousands": "1,111",
+    "braces": "{",
+    "boxes": "\\boxed{",
+    "answers": "<answer>",
+    "closing answers": "</answer>",
+    "thoughts": "<think>",
+    "closing thoughts": "</think>",
+    "beginnings": "<",
+    "events": "data: x\n",
+    "fences": "```\n",
+    "quotes": '"',
+    "lists": "[",
+}
 MADE = {name: lambda length, mark=mark: mark * (length // len(mark)) for name, mark in MARKS.items()} | {
     "a fence": lambda length: "```" + "a" * length,
     "tags in tags": lambda length: "<thi" * (length // 7) + "nk>" * (length // 7),
@@ -119,11 +132,20 @@ MADE = {name: lambda length, mark=mark: mark * (length // len(mark)) for name, m
 }
 
 
-@pytest.mark.parametrize(("reader", "made"), [
-    ("thinking", "blanks"), ("tokens behind thinking", "blanks"), ("tokens behind thinking that was opened", "letters"),
-    ("tags at once", "tags in tags"), ("code", "a fence"), ("the answer of a text", "boxes"), ("a trace", "tags in tags"),
-    ("the answer of a text", "thousands"), ("one long event", "letters"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("reader", "made"),
+    [
+        ("thinking", "blanks"),
+        ("tokens behind thinking", "blanks"),
+        ("tokens behind thinking that was opened", "letters"),
+        ("tags at once", "tags in tags"),
+        ("code", "a fence"),
+        ("the answer of a text", "boxes"),
+        ("a trace", "tags in tags"),
+        ("the answer of a text", "thousands"),
+        ("one long event", "letters"),
+    ],
+)
 def test_what_is_easily_made_to_take_the_square_of_its_length_takes_time_in_proportion(reader, made):
     check_linear(READERS[reader], MADE[made])
 
@@ -165,18 +187,32 @@ def test_a_sign_or_a_percent_too_many_is_no_number_and_no_crash(answer):
     assert answer_of(response(f"<answer>{answer}</answer>")) not in (None, "5", "-5", "5%")
 
 
-@pytest.mark.parametrize(("text", "kept"), [
-    ("a<th<think>ink>b", "ab"), ("<</think>think>", ""), ("<thi</think>nk>x", "x"), ("a>b</think", "a>b</think"),
-    ("<think><think></think>>", ">"), ("no tags > here <", "no tags > here <"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("a<th<think>ink>b", "ab"),
+        ("<</think>think>", ""),
+        ("<thi</think>nk>x", "x"),
+        ("a>b</think", "a>b</think"),
+        ("<think><think></think>>", ">"),
+        ("no tags > here <", "no tags > here <"),
+    ],
+)
 def test_tags_that_a_dropped_one_leaves_behind_are_dropped_too(text, kept):
     assert dropped(text) == kept
 
 
 @pytest.mark.parametrize("blanks", ["", " ", " \n\t " * 9])
-@pytest.mark.parametrize(("text", "told"), [
-    ("<think>a</think> b", ("a", "b")), ("<thi", ("", "<thi")), ("a", ("", "a")), ("", ("", "")), ("<thick", ("", "<thick")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("<think>a</think> b", ("a", "b")),
+        ("<thi", ("", "<thi")),
+        ("a", ("", "a")),
+        ("", ("", "")),
+        ("<thick", ("", "<thick")),
+    ],
+)
 def test_blanks_before_the_thinking_are_dropped_and_before_an_answer_kept(blanks, text, told):
     thought, answer = told
     assert split(blanks + text) == (thought, answer if thought else blanks + answer)

