@@ -25,7 +25,7 @@ OUTCOMES: dict[str, Outcome] = {
     "hang_before_headers": Outcome(RETRIED, SILENT),
     "garbage_bytes": Outcome(RETRIED, GONE),
     "web_page": Outcome(RETRIED, GONE),
-    "short_body": Outcome(LOST, GONE),
+    "short_body": Outcome(LOST, (200, 503)),
     "gzip_bomb": Outcome(RETRIED, GONE),
     "endless_line": Outcome(RETRIED, GONE),
     "error_frame": Outcome(RETRIED, (502,)),
