@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from server.errors import ApiError, ErrorBody, from_validation, refused
-from server.settings import Settings
+from server.settings import Limits
 from server.tenants import Tenant
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -39,8 +40,8 @@ def tenant_of(request: Request) -> Tenant:
 
 async def asked(request: Request, kind: type[Body]) -> Body:
     """The request. Raises ApiError 400 with the parameter's name, or 413."""
-    settings: Settings = request.app.state.settings
-    return parse(await read(request, settings.limits.body_bytes), kind)
+    limits: Limits = request.app.state.settings.limits
+    return parse(await read(request, limits.body_bytes), kind, limits.media_hosts)
 
 
 async def read(request: Request, most: int) -> bytes:
@@ -61,13 +62,13 @@ async def read(request: Request, most: int) -> bytes:
     return b"".join(parts)
 
 
-def parse(body: bytes, kind: type[Body]) -> Body:
-    """A body as what it should be. Raises ApiError 400 with the parameter's name."""
+def parse(body: bytes, kind: type[Body], media_hosts: Collection[str] = ()) -> Body:
+    """A body as what it should be, with no URLs but of these hosts. Raises ApiError 400 with the parameter's name."""
     bare = STRING.sub(b"", body)
     if depth(bare) > DEEPEST:
         raise refused(f"the body is nested more than {DEEPEST} deep", code="invalid_json")
     try:
-        made = kind.model_validate_json(body)
+        made = kind.model_validate_json(body, context=media_hosts)
     except ValidationError as error:
         raise from_validation(error) from None
     if MAYBE_INFINITE.search(bare):

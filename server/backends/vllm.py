@@ -40,7 +40,7 @@ class Vllm:
 
     async def render(self, prompt: Prompt) -> Prompt:
         """The prompt with the token ids of the chat template. Raises BackendError, status 400 where it is too long."""
-        if not self._tokenizes or has_images(prompt):
+        if not self._tokenizes or has_media(prompt):
             return self._unrendered(prompt)
         body = {"model": self.model, "messages": prompt.messages, "add_generation_prompt": True}
         body |= templated(prompt)
@@ -190,10 +190,10 @@ def templated(prompt: Prompt) -> dict[str, Any]:
     return tools | ({"chat_template_kwargs": dict(prompt.template)} if prompt.template else {})
 
 
-def has_images(prompt: Prompt) -> bool:
+def has_media(prompt: Prompt) -> bool:
     """Whether the prompt is more than text, so that only the engine's chat can take it."""
     contents = [message.get("content") for message in prompt.messages]
-    return any(part.get("type") == "image_url" for content in contents if isinstance(content, list) for part in content)
+    return any(part.get("type") != "text" for content in contents if isinstance(content, list) for part in content)
 
 
 async def models(upstream: Upstream) -> list[Model]:
