@@ -95,9 +95,7 @@ class Job:
         self._tell()
         await anyio.lowlevel.checkpoint()
         while message.get("more_body") and self.clients and self.taken < len(self.messages):
-            await (
-                self._news.wait()
-            )  # the fastest client sets the pace; the end of a reply is kept at once
+            await self._news.wait()  # the fastest client sets the pace; the end of a reply is kept at once
 
     async def _nobody(self) -> Message:
         await self._left.wait()
