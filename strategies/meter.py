@@ -43,7 +43,7 @@ class Meter:
         self._stopped = False
         self._scopes: list[anyio.CancelScope] = []
         self._fresh: set[anyio.CancelScope] = set()
-        self._freed = anyio.Event()
+        self._freed: anyio.Event | None = None
 
     @property
     def spent(self) -> Spent:
@@ -162,13 +162,15 @@ class Meter:
                 return grant
             if not self._held:
                 self.stop("tokens")
+            self._freed = self._freed or anyio.Event()
             await self._freed.wait()
 
     def give_back(self, unused: int) -> None:
         """Somebody leaves `unused` tokens of an allowance."""
         self._held -= unused
-        self._freed.set()
-        self._freed = anyio.Event()
+        if self._freed:
+            self._freed.set()
+            self._freed = None
 
     def charge(self, chunk: Chunk, purpose: Literal["sampled", "verifier"]) -> None:
         """A chunk arrived: its tokens are spent."""
