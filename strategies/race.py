@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import anyio
-import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from strategies.events import Token
@@ -68,7 +67,6 @@ class Race:
                 async with anyio.create_task_group() as self._tasks:
                     for group in groups:
                         self._start(self._grow, group, shares)
-                    await anyio.lowlevel.checkpoint()  # they come before whatever is asked for meanwhile
                     yield self
                     self._tasks.cancel_scope.cancel()
             finally:
