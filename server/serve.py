@@ -108,7 +108,7 @@ class Leaving:
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 async for number in signals:
                     if self.state.begun:
-                        self.state.over.set()
+                        self.state.finish()
                         self.server.force_exit = self.server.should_exit = True
                     else:
                         delay = 0.0 if number == signal.SIGINT else self.settings.drain_delay
