@@ -45,7 +45,8 @@ class Prompt:
 
     `room` is how many tokens the model can still write after the prompt. `form` tells how a reply is to be read: as
     text with an answer in it, as one JSON document, or as an answer from end to end. `thinks`: the template has opened
-    a `<think>` that the reply goes on with. `template` are arguments of the chat template.
+    a `<think>` that the reply goes on with. `template` are arguments of the chat template. `once`: nothing goes on from
+    what it is answered, so that nobody has to know its ids.
     """
 
     messages: tuple[Message, ...]
@@ -55,6 +56,7 @@ class Prompt:
     tools: tuple[Mapping[str, Any], ...] = ()
     template: Mapping[str, Any] = field(default_factory=dict)
     thinks: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
