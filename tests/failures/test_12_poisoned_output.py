@@ -69,6 +69,9 @@ class Dripping:
     def __init__(self, data, size):
         self.data, self.size = data, size
 
+    def at_eof(self):
+        return True
+
     async def iter_any(self):
         for at in range(0, len(self.data), self.size):
             yield self.data[at : at + self.size]

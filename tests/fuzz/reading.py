@@ -35,6 +35,9 @@ class Content:
     def __init__(self, data, sizes):
         self.data, self.sizes = data, sizes
 
+    def at_eof(self):
+        return True
+
     async def iter_any(self):
         for piece in pieces(self.data, self.sizes):
             yield piece
