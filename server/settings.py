@@ -185,6 +185,7 @@ class Workers(Part):
     """The processes that parse what may take too long to parse, and what one call of theirs may take."""
 
     processes: int = Field(2, ge=1, le=64)
+    ahead: bool = Field(False, description="start them with the server: some 80 MB each, and no first call that waits")
     seconds: float = Field(2.0, gt=0, description="wall time of one call")
     memory_mb: int = Field(1024, ge=256, description="address space of one process, in MiB")
 
