@@ -15,7 +15,7 @@ from server.logs import Lines, asking
 from server.reply import Reply
 from server.spans import Spans, clock
 from server.tenants import Tenant
-from server.traceparent import header_of, parent_of, upstream
+from server.traceparent import calling, header_of, parent_of
 from server.tracing import Tracing
 
 OTHER = "other"
@@ -116,7 +116,7 @@ class Observed:
             account.noticed(message)
             await send(message)
 
-        with asking(account.id), calling(account.context):
+        with asking(account.id), calling(header_of(account.context) if account.context else ""):
             try:
                 await self.app(scope, receive, noticed)
             finally:
@@ -128,13 +128,3 @@ class Observed:
         if account.span.is_recording():
             account.end(told)
         lines.info("request", **told)
-
-
-@contextmanager
-def calling(span: SpanContext | None) -> Iterator[None]:
-    """What runs here asks engines on behalf of a span."""
-    before = upstream.set(header_of(span) if span else "")
-    try:
-        yield
-    finally:
-        upstream.reset(before)

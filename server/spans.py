@@ -15,7 +15,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_
 from opentelemetry.util.types import AttributeValue
 
 from server.resolve import Plan
-from server.traceparent import header_of, upstream
+from server.traceparent import calling, header_of
 from strategies.events import Answered, Closed, Event, Judged, Lost, Opened, Pruned, Scored, Started, Token
 from strategies.protocols import Backend
 from strategies.types import Call, Candidate, Chunk, Message, Prompt
@@ -212,9 +212,6 @@ class Traced:
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
-        before = upstream.set(self._spans.header(call))
-        try:
+        with calling(self._spans.header(call)):
             async with self._backend.stream(call) as chunks:
                 yield chunks
-        finally:
-            upstream.reset(before)

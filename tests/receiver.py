@@ -100,6 +100,7 @@ async def receiver():
         await runner.cleanup()
 
 
-def traced(url, **rules):
+def traced(url, *, verifiers=None, **rules):
     """Settings that send all spans there, soon."""
-    return Settings(tracing=Tracing(**{"on": True, "endpoint": url, "flush_seconds": 0.05, "seconds": 1.0, **rules}))
+    tracing = Tracing(**{"on": True, "endpoint": url, "flush_seconds": 0.05, "seconds": 1.0, **rules})
+    return Settings(tracing=tracing, verifiers=verifiers or {})

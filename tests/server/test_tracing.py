@@ -3,13 +3,18 @@
 import ast
 import json
 import re
+import signal
+import socket
 from collections import Counter
 from pathlib import Path
 
+import anyio
 import pytest
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.semconv.attributes import error_attributes, http_attributes, server_attributes
+from opentelemetry.trace import INVALID_SPAN
 
+from benchmarks.engine_pooling import simulated_rewards
 from server.settings import Settings
 from strategies.registry import Registry
 from tests.processes import served as process
@@ -21,7 +26,13 @@ ROOT = Path(__file__).parents[2]
 CONVENTIONS = (gen_ai_attributes, error_attributes, http_attributes, server_attributes)
 SERVER, CLIENT, INTERNAL = 2, 3, 1
 BEAMS = {"name": "beam_search", "beams": 2, "width": 2, "verifier": "logprob"}
+SOON = {"ON": "true", "FLUSH_SECONDS": "0.05", "SECONDS": "0.5"}
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def telling(got):
+    """Variables that have a server tell that receiver."""
+    return {f"PONDER_TRACING__{name}": value for name, value in (SOON | {"ENDPOINT": got.url}).items()}
 
 
 @pytest.fixture
@@ -281,22 +292,19 @@ async def test_a_path_of_a_strangers_is_no_span():
 
 
 async def test_several_workers_tell_one_receiver():
-    async with receiver() as got:
-        rules = {"ON": "true", "ENDPOINT": got.url, "FLUSH_SECONDS": "0.05"}
-        environment = {f"PONDER_TRACING__{name}": value for name, value in rules.items()}
-        async with process("--workers", "2", environment=environment) as served:
-            for _ in range(8):
-                reply = await served.client.post(
-                    "/v1/chat/completions",
-                    json={
-                        "model": "simulated",
-                        "messages": [{"role": "user", "content": "2 + 3"}],
-                        "reasoning_strategy": BEAMS,
-                    },
-                    headers={"connection": "close"},
-                )
-                assert reply.status_code == 200
-            await until(lambda: len(got.named("POST ")) == 8, 10)
+    async with receiver() as got, process("--workers", "2", environment=telling(got)) as served:
+        for _ in range(8):
+            reply = await served.client.post(
+                "/v1/chat/completions",
+                json={
+                    "model": "simulated",
+                    "messages": [{"role": "user", "content": "2 + 3"}],
+                    "reasoning_strategy": BEAMS,
+                },
+                headers={"connection": "close"},
+            )
+            assert reply.status_code == 200
+        await until(lambda: len(got.named("POST ")) == 8, 10)
     requests = got.named("POST ")
     assert len({span.trace for span in requests}) == 8
     for request in requests:
@@ -314,6 +322,85 @@ async def test_a_request_of_every_strategy_is_told_whole(name):
     assert run.name == f"invoke_workflow {name}"
     trace = reply.json()["ponder"]
     assert len([span for span in got.below(run) if span.name.startswith("chat")]) == trace["tokens"]["samples"]
+
+
+async def nobody_listens(got):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1/traces"
+
+
+async def refuses(got):
+    got.status = 503
+    return got.url
+
+
+async def says_nothing(got):
+    got.silent = True
+    return got.url
+
+
+@pytest.mark.parametrize("way", [nobody_listens, refuses, says_nothing])
+async def test_a_dead_receiver_costs_spans_and_no_request(way, caplog):
+    async with receiver() as got:
+        settings = traced(await way(got), queue=8, batch=4, seconds=0.5)
+        with anyio.fail_after(20):
+            async with ponder(settings=settings) as served:
+                for _ in range(8):
+                    reply = await served.chat("2 + 3", reasoning_strategy={"name": "self_consistency", "n": 4})
+                    assert reply.status_code == 200
+        assert not got.spans
+    assert "opentelemetry" in " ".join(record.name for record in caplog.records), "the operator hears of it"
+
+
+async def test_a_server_ends_though_its_receiver_is_silent():
+    async with receiver() as got:
+        got.silent = True
+        async with process(environment=telling(got)) as served:
+            asked = {"model": "simulated", "messages": [{"role": "user", "content": "2 + 3"}]}
+            assert (await served.client.post("/v1/chat/completions", json=asked)).status_code == 200
+            served.process.send_signal(signal.SIGINT)
+            assert await served.ends(10) == 0
+
+
+async def test_what_waits_is_sent_when_the_server_ends():
+    async with receiver() as got:
+        async with ponder(settings=traced(got.url, flush_seconds=60)) as served:
+            await served.chat("2 + 3")
+            assert not got.spans
+        await until(lambda: got.named("POST "), 5)
+    assert got.below(got.below(got.named("POST ")[0])[0])
+
+
+async def test_without_tracing_no_span_is_made():
+    async with ponder() as served:
+        accounts = []
+
+        class Noting:
+            def __init__(self, app):
+                self.app = app
+
+            async def __call__(self, scope, receive, send):
+                accounts.append(scope["state"]["account"])
+                await self.app(scope, receive, send)
+
+        await served.client.get("/health")
+        stack = served.app.middleware_stack
+        stack.app = Noting(stack.app)
+        await served.chat("2 + 3")
+    assert [account.span for account in accounts] == [INVALID_SPAN]
+    assert served.app.state.tracing is None
+
+
+async def test_what_many_requests_share_carries_nobodys_trace():
+    async with simulated_rewards() as rewards, receiver() as got:
+        settings = traced(got.url, verifiers={"orm": {"kind": "outcome_reward", "url": rewards.url, "model": "reward"}})
+        async with ponder(settings=settings) as served:
+            asked = {"name": "best_of_n", "n": 2, "verifier": "orm"}
+            assert (await served.chat("2 + 3", reasoning_strategy=asked)).status_code == 200
+            await got.request()
+        shared = {one.traceparent for one in rewards.requests if one.path == "/classify"}
+    assert shared == {""}
+    assert {call.attributes["gen_ai.evaluation.name"] for call in got.named("evaluate")} == {"outcome_reward"}
 
 
 NAMES = re.compile(r"(?:http|gen_ai|server|error|ponder)(?:\.[a-z_]+)+")
