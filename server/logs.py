@@ -6,9 +6,9 @@ No line has words of a request, of an answer or of a key: an error is told by it
 import logging
 import sys
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import IO, Any, Protocol, TextIO, cast
 
 import msgspec
 import structlog
@@ -31,18 +31,38 @@ class Lines(Protocol):
     def info(self, event: str, **facts: Any) -> Any: ...
 
 
+class Careful:
+    """A file for lines: where one cannot be written, for a full disk or a reader that is gone, it is lost."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._file.flush()
+
+
 def configure(settings: Server) -> None:
     """Send all that this process logs to stderr, as the settings say."""
-    shared: list[Processor] = [belonging, placed, structlog.stdlib.add_log_level, stamped]
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer(settings)],
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler(settings)], force=True)
     for name in OURS:
         logging.getLogger(name).setLevel(settings.log_level.upper())
+
+
+def handler(settings: Server) -> logging.Handler:
+    """What renders the standard library's records, and writes them to stderr."""
+    made = logging.StreamHandler(Careful(sys.stderr))
+    made.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[belonging, placed, structlog.stdlib.add_log_level, stamped],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer(settings)],
+        )
+    )
+    return made
 
 
 def lines(settings: Server) -> Lines:
@@ -50,7 +70,9 @@ def lines(settings: Server) -> Lines:
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     processors: list[Processor] = [belonging, structlog.processors.add_log_level, stamped, renderer(settings)]
     kind = structlog.make_filtering_bound_logger(level)
-    made: Lines = structlog.wrap_logger(structlog.WriteLogger(sys.stderr), processors, kind).bind()
+    made: Lines = structlog.wrap_logger(
+        structlog.WriteLogger(cast(TextIO, Careful(sys.stderr))), processors, kind
+    ).bind()
     return made
 
 
