@@ -5,8 +5,8 @@ No line has words of a request, of an answer or of a key: an error is told by it
 
 import logging
 import sys
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager, suppress
+from collections.abc import MutableMapping
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import IO, Any, Protocol, TextIO, cast
 
@@ -21,7 +21,7 @@ OURS = ("ponder", "server", "strategies", "uvicorn")
 """Loggers whose level is the setting's. Other libraries tell of warnings only: what they say below that may quote."""
 Entry = MutableMapping[str, Any]
 
-request: ContextVar[str] = ContextVar("request", default="")
+asking: ContextVar[str] = ContextVar("asking", default="")
 """The id of the request that a line belongs to; "" for none."""
 
 
@@ -65,30 +65,23 @@ def handler(settings: Server) -> logging.Handler:
     return made
 
 
-def lines(settings: Server) -> Lines:
-    """What writes a line a request: straight to stderr, for the standard library's way takes four times as long."""
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+def lines(settings: Server) -> Lines | None:
+    """What writes a line a request, where the settings' level lets it: straight to stderr, for the standard library's
+    way takes four times as long.
+    """
+    if settings.log_level not in ("debug", "info"):
+        return None
     processors: list[Processor] = [belonging, structlog.processors.add_log_level, stamped, renderer(settings)]
-    kind = structlog.make_filtering_bound_logger(level)
+    kind = structlog.make_filtering_bound_logger(logging.INFO)
     made: Lines = structlog.wrap_logger(
         structlog.WriteLogger(cast(TextIO, Careful(sys.stderr))), processors, kind
     ).bind()
     return made
 
 
-@contextmanager
-def asking(id: str) -> Iterator[None]:
-    """All that is logged here belongs to a request."""
-    before = request.set(id)
-    try:
-        yield
-    finally:
-        request.reset(before)
-
-
 def belonging(logger: Any, level: str, entry: Entry) -> Entry:
     """Put the request's id into a line."""
-    if id := request.get():
+    if id := asking.get():
         entry["request_id"] = id
     return entry
 

@@ -212,6 +212,9 @@ class Traced:
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
-        with calling(self._spans.header(call)):
+        before = calling.set(self._spans.header(call))
+        try:
             async with self._backend.stream(call) as chunks:
                 yield chunks
+        finally:
+            calling.reset(before)
