@@ -23,7 +23,7 @@ OTHER = "other"
 
 
 class Account:
-    """One request, as it will be told of. `outcome` is ok, cut, error or gone (with its client, or with the server)."""
+    """One request, as it will be told of. `outcome` is ok, cut, error, or gone with its client."""
 
     def __init__(self, id: str, method: str, route: str, parent: SpanContext | None, tracing: Tracing | None) -> None:
         self.id, self.route, self.tracing = id, route, tracing
@@ -58,8 +58,8 @@ class Account:
 
     def told(self, tenant: Tenant | None) -> dict[str, Any]:
         """What there is to say when it is over."""
-        if not self.outcome:
-            self.outcome = "gone" if not self.complete else "error" if self.status >= 400 else "ok"
+        if self.outcome in ("", "gone"):  # work that was cancelled may yet have got an answer, that the server ends
+            self.outcome = "gone" if not self.complete else "error" if self.status >= 400 or self.outcome else "ok"
         told: dict[str, Any] = {"route": self.route, "status": self.status, "outcome": self.outcome}
         if tenant:
             told["key"] = tenant.name

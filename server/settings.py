@@ -51,7 +51,7 @@ class Tracing(Part):
     content: bool = Field(False, description="whether spans have the words of prompts and answers")
     characters: int = Field(8192, ge=1, description="of each such text")
     queue: int = Field(8192, ge=1, description="spans that wait to be sent; further ones are dropped")
-    batch: int = Field(256, ge=1, description="spans that are sent together")
+    batch: int = Field(64, ge=1, description="spans that are sent together")
     flush_seconds: float = Field(2.0, gt=0, description="how long a span waits for others, to be sent with them")
     seconds: float = Field(5.0, gt=0, description="one sending, and the last one at the server's end")
 

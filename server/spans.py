@@ -6,8 +6,7 @@ docs/tracing.md has them all. Texts of prompts and answers are told only where t
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from opentelemetry.context import Context
@@ -15,10 +14,9 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_
 from opentelemetry.util.types import AttributeValue
 
 from server.resolve import Plan
-from server.traceparent import calling, header_of
+from server.traceparent import header_of
 from strategies.events import Answered, Closed, Event, Judged, Lost, Opened, Pruned, Scored, Started, Token
-from strategies.protocols import Backend
-from strategies.types import Call, Candidate, Chunk, Message, Prompt
+from strategies.types import Call, Candidate, Message, Step
 from strategies.verifiers.base import text_of
 
 BILLION = 1_000_000_000
@@ -81,8 +79,8 @@ class Spans:
 
     def __call__(self, event: Event) -> None:
         match event:
-            case Token(id):
-                if (sample := self._samples[id]).silent:
+            case Token(id, _, tokens):
+                if tokens and (sample := self._samples[id]).silent:
                     self._speak(sample)
             case Started(id, strategy):
                 self._start(id, strategy)
@@ -154,15 +152,17 @@ class Spans:
     def _close(self, candidate: Candidate) -> None:
         sample = self._samples[candidate.id]
         sample.ended_at = self._now()
-        sample.span.set_attribute("gen_ai.response.finish_reasons", (str(candidate.finish),))
-        step = candidate.steps[-1] if candidate.steps else None
-        sample.span.set_attribute("gen_ai.usage.output_tokens", step.tokens if step else 0)
-        if step and step.engine in self._engines:
+        step = Step("") if sample.silent else candidate.steps[-1]  # of one that said nothing, the last is its parent's
+        told: dict[str, AttributeValue] = {
+            "gen_ai.response.finish_reasons": (str(candidate.finish),),
+            "gen_ai.usage.output_tokens": step.tokens,
+        }
+        if step.engine in self._engines:
             host, port = self._engines[step.engine]
-            sample.span.set_attributes({"server.address": host, "server.port": port, "ponder.engine": step.engine})
-        if step and self._characters:
-            said = self._messages([{"role": "assistant", "content": step.text}])
-            sample.span.set_attribute("gen_ai.output.messages", said)
+            told |= {"server.address": host, "server.port": port, "ponder.engine": step.engine}
+        if self._characters:
+            told["gen_ai.output.messages"] = self._messages([{"role": "assistant", "content": step.text}])
+        sample.span.set_attributes(told)
 
     def _fail(self, sample: Sample, tokens: int, cause: str) -> None:
         sample.ended_at = self._now()
@@ -195,26 +195,7 @@ class Spans:
             sample.span.end(sample.ended_at or now)
         run.span.end(now)
 
-    def _messages(self, messages: "list[Message] | tuple[Message, ...]") -> str:
+    def _messages(self, messages: Sequence[Message]) -> str:
         """Messages as the conventions write them, each text up to so many characters; images and the like left out."""
         texts = [(str(message.get("role")), text_of(message)[: self._characters]) for message in messages]
         return json.dumps([{"role": role, "parts": [{"type": "text", "content": text}]} for role, text in texts])
-
-
-class Traced:
-    """A backend whose calls tell the engine whose span they belong to."""
-
-    def __init__(self, backend: Backend, spans: Spans) -> None:
-        self._backend, self._spans = backend, spans
-
-    async def render(self, prompt: Prompt) -> Prompt:
-        return await self._backend.render(prompt)
-
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
-        before = calling.set(self._spans.header(call))
-        try:
-            async with self._backend.stream(call) as chunks:
-                yield chunks
-        finally:
-            calling.reset(before)

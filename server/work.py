@@ -8,12 +8,12 @@ from typing import Any
 from server.backends.marked import Marked
 from server.backends.pool import Pool
 from server.backends.pooling import Scorers
+from server.backends.traced import Traced
 from server.metrics import Metrics
 from server.observed import Account
 from server.pace import Pace, Paced
 from server.reply import Reply
 from server.resolve import Plan
-from server.spans import Traced
 from server.workers import Turn
 from strategies.base import execute
 from strategies.events import Event
@@ -49,7 +49,7 @@ class Work:
             self.metrics.request(plan.strategy.name, plan.engine_model, meter) as count,
         ):
             if spans:
-                observe, self.backend = both(spans, observe), Traced(self.backend, spans)
+                observe, self.backend = both(spans, observe), Traced(self.backend, spans.header)
             prompt = plan.roots[0].prompt
             with meter.cutting():
                 prompt = await self.backend.render(prompt)
