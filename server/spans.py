@@ -4,6 +4,7 @@ Names of attributes are those of OpenTelemetry's conventions for generative AI w
 docs/tracing.md has them all. Texts of prompts and answers are told only where the operator wants them.
 """
 
+import contextvars
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,14 +15,16 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_
 from opentelemetry.util.types import AttributeValue
 
 from server.resolve import Plan
-from server.traceparent import header_of
-from strategies.events import Answered, Closed, Event, Judged, Lost, Opened, Pruned, Scored, Started, Token
+from server.traceparent import calling, header_of
+from strategies.events import Answered, Closed, Event, Judged, Judging, Lost, Opened, Pruned, Scored, Started, Token
 from strategies.types import Call, Candidate, Message, Step
 from strategies.verifiers.base import text_of
 
 BILLION = 1_000_000_000
 """Nanoseconds of a second."""
 FAILED = Status(StatusCode.ERROR)
+judging: contextvars.ContextVar[tuple[Span, contextvars.Token[str]]] = contextvars.ContextVar("judging")
+"""The span of a task's call of the verifier, and what takes back that engines are told of it."""
 
 
 def clock() -> Callable[[], int]:
@@ -92,8 +95,10 @@ class Spans:
                 self._fail(self._samples[id], tokens, cause)
             case Scored(candidate) if candidate.score and candidate.id in self._samples:
                 self._samples[candidate.id].span.set_attribute("ponder.score", candidate.score.value)
-            case Judged():
+            case Judging():
                 self._judge(event)
+            case Judged():
+                self._judged(event)
             case Pruned(_, _, ids):
                 for id in ids:
                     self._samples[id].span.set_attribute("ponder.pruned", True)
@@ -101,11 +106,11 @@ class Spans:
                 self._answer(id, event)
 
     def header(self, call: Call) -> str:
-        """The parent that an engine is told: the sequence's span, that of its run where a call grows several."""
-        sample = self._samples.get(call.id) if call.n == 1 else None
+        """The parent that an engine is told: a sequence's span, its run's where a call grows several; else as it is."""
+        if call.n == 1 and (sample := self._samples.get(call.id)):
+            return header_of(sample.span.get_span_context())
         run = self._runs.get(call.id.partition(".")[0])
-        span = sample.span if sample else run.span if run else self._request
-        return header_of(span.get_span_context())
+        return header_of(run.span.get_span_context()) if run else calling.get()
 
     def end(self, error: str | None) -> None:
         """End what is open: the work is over, by an error of that type where there is one."""
@@ -169,16 +174,21 @@ class Spans:
         sample.span.set_attributes({"gen_ai.usage.output_tokens": tokens, "error.type": cause})
         sample.span.set_status(FAILED)
 
-    def _judge(self, event: Judged) -> None:
-        """The span of a call that is over by now."""
-        now, name = self._now(), str((self._plan.described.verifier or {}).get("name"))
+    def _judge(self, event: Judging) -> None:
+        """Begin a call of the verifier: what this task asks from here on, it asks for that."""
+        name = str((self._plan.described.verifier or {}).get("name"))
         told = {"gen_ai.evaluation.name": name, "ponder.candidates": event.ids}
-        within, began_at = self._runs[event.root].within, now - int(event.seconds * BILLION)
-        span = self._tracer.start_span(f"evaluate {name}", within, SpanKind.INTERNAL, told, start_time=began_at)
+        within, now = self._runs[event.root].within, self._now()
+        span = self._tracer.start_span(f"evaluate {name}", within, SpanKind.INTERNAL, told, start_time=now)
+        judging.set((span, calling.set(header_of(span.get_span_context()))))
+
+    def _judged(self, event: Judged) -> None:
+        span, before = judging.get()
+        calling.reset(before)
         if event.failure:
             span.set_attribute("error.type", event.failure)
             span.set_status(FAILED)
-        span.end(now)
+        span.end(self._now())
 
     def _answer(self, id: str, event: Answered) -> None:
         span = self._runs[id].span
