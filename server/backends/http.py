@@ -9,6 +9,7 @@ import aiohttp
 import anyio
 import msgspec
 
+from server.traceparent import calling
 from strategies.protocols import BackendError
 from strategies.types import Cause
 
@@ -59,7 +60,8 @@ class Upstream:
 
     def _options(self, timeout: aiohttp.ClientTimeout) -> dict[str, Any]:
         """Of every request: where an engine would send us, we do not go."""
-        return {"headers": self._headers, "timeout": timeout, "allow_redirects": False}
+        headers = {**self._headers, "traceparent": parent} if (parent := calling.get()) else self._headers
+        return {"headers": headers, "timeout": timeout, "allow_redirects": False}
 
     def _posted(
         self, path: str, body: dict[str, Any], timeout: aiohttp.ClientTimeout
