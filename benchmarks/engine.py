@@ -46,10 +46,11 @@ class Options:
 
 
 class Received(NamedTuple):
-    """A request as it came: its path and its decoded body."""
+    """A request as it came: its path, its decoded body, and whose trace it belongs to (W3C Trace Context)."""
 
     path: str
     body: Any
+    traceparent: str = ""
 
 
 class Engine:
@@ -123,7 +124,7 @@ class Engine:
 
     def _take(self, connection: Connection, path: str, body: Any) -> None:
         if self._record:
-            self.requests.append(Received(path, body))
+            self.requests.append(Received(path, body, connection.traceparent))
         if path == "/tokenize":
             connection.answer(200, self._tokenize(body))
         elif path == "/detokenize":

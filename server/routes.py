@@ -71,7 +71,17 @@ async def planned(request: Request, wanted: ChatRequest) -> tuple[Work, Size]:
     reply = Reply(plan, f"chatcmpl-{secrets.token_hex(12)}", Meter(plan.budget))
     request.state.asked.meter = reply.meter
     pace = Pace(tenant.settings.server.pending_events)
-    work = Work(plan, reply, pool, state.metrics, state.compute, state.scorers, state.gate.marks(tenant), pace)
+    work = Work(
+        plan,
+        reply,
+        pool,
+        state.metrics,
+        state.compute,
+        state.scorers,
+        state.gate.marks(tenant),
+        pace,
+        request.state.account,
+    )
     return work, size_of(plan, models[plan.engine_model].max_model_len)
 
 

@@ -34,6 +34,32 @@ class Server(Part):
     pending_events: int = Field(
         1024, ge=1, description="events that may wait for a slow client before its engines are read no further"
     )
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="at `info`, each request has a line"
+    )
+
+
+class Tracing(Part):
+    """Spans of requests, sent over OTLP/HTTP."""
+
+    on: bool = False
+    endpoint: str = Field("", description="where spans go, as http://host:4318/v1/traces; empty: OTEL_EXPORTER_OTLP_*")
+    headers: dict[str, SecretStr] = Field({}, description="sent along, a key of the receiver's for one")
+    service: str = Field("", description="the name of this server; empty: OTEL_SERVICE_NAME, else ponder")
+    share: float = Field(1.0, ge=0, le=1, description="of the requests that are traced, where their callers do not say")
+    content: bool = Field(False, description="whether spans have the words of prompts and answers")
+    characters: int = Field(8192, ge=1, description="of each such text")
+    queue: int = Field(8192, ge=1, description="spans that wait to be sent; further ones are dropped")
+    batch: int = Field(256, ge=1, description="spans that are sent together")
+    flush_seconds: float = Field(2.0, gt=0, description="how long a span waits for others, to be sent with them")
+    seconds: float = Field(5.0, gt=0, description="one sending, and the last one at the server's end")
+
+    @model_validator(mode="after")
+    def _holds_a_batch(self) -> Self:
+        if self.batch > self.queue:
+            raise ValueError("batch cannot be more than queue")
+        return self
 
 
 class Door(Part):
@@ -260,6 +286,7 @@ class Settings(BaseSettings):
     admission: Admission = Admission()
     keys: dict[Annotated[str, Field(pattern=NAME)], Key] = {}
     workers: Workers = Workers()
+    tracing: Tracing = Tracing()
     idempotency: Idempotency = Idempotency()
     efforts: dict[EffortName, Effort] = EFFORTS
     verifiers: dict[str, VerifierSettings] = {}

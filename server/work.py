@@ -9,13 +9,15 @@ from server.backends.marked import Marked
 from server.backends.pool import Pool
 from server.backends.pooling import Scorers
 from server.metrics import Metrics
+from server.observed import Account
 from server.pace import Pace, Paced
 from server.reply import Reply
 from server.resolve import Plan
+from server.spans import Traced
 from server.workers import Turn
 from strategies.base import execute
 from strategies.events import Event
-from strategies.protocols import Compute, Observer
+from strategies.protocols import Backend, Compute, Observer
 from strategies.tasks import together
 from strategies.types import Candidate
 
@@ -33,15 +35,21 @@ class Work:
         scorers: Scorers,
         marks: Mapping[str, Any],
         pace: Pace,
+        account: Account,
     ) -> None:
         self.plan, self.reply, self.metrics = plan, reply, metrics
         self.compute, self.scorers = Turn(compute), scorers
-        self.pace = pace
-        self.backend = Paced(Marked(pool.backend(plan.engine_model), marks), pace)
+        self.pace, self.account = pace, account
+        self.backend: Backend = Paced(Marked(pool.backend(plan.engine_model), marks), pace)
 
     async def __call__(self, observe: Observer) -> None:
         plan, meter = self.plan, self.reply.meter
-        with self.metrics.request(plan.strategy.name, plan.engine_model, meter) as count:
+        with (
+            self.account.work(self.reply) as spans,
+            self.metrics.request(plan.strategy.name, plan.engine_model, meter) as count,
+        ):
+            if spans:
+                observe, self.backend = both(spans, observe), Traced(self.backend, spans)
             prompt = plan.roots[0].prompt
             with meter.cutting():
                 prompt = await self.backend.render(prompt)

@@ -71,6 +71,20 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """A call of the run's verifier, about the candidates `ids`, is over after `seconds`; what it said is `Scored`.
+
+    `failure` says why it gave no scores: "cut" where its run ended first.
+    """
+
+    root: str
+    ids: tuple[str, ...]
+    seconds: float
+    failure: Cause | Literal["cut"] | None = None
+    kind: Literal["judged"] = "judged"
+
+
+@dataclass(frozen=True, slots=True)
 class Pruned:
     """Candidates are out of the search; they answer, and vote, only where there is nothing else."""
 
@@ -106,4 +120,4 @@ class Answered:
     kind: Literal["answered"] = "answered"
 
 
-Event = Started | Opened | Token | Closed | Lost | Scored | Pruned | Note | Answered
+Event = Started | Opened | Token | Closed | Lost | Scored | Judged | Pruned | Note | Answered

@@ -2,14 +2,17 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
+
+import anyio
 
 from strategies.answers import thinking
-from strategies.events import Closed, Lost, Note, Opened, Pruned, Scored
+from strategies.events import Closed, Judged, Lost, Note, Opened, Pruned, Scored
 from strategies.protocols import BackendError, Observer
-from strategies.types import Candidate, Score
+from strategies.types import Candidate, Cause, Score
 
 
 class Found:
@@ -73,6 +76,21 @@ class Found:
         started = len(self._places)
         if self.lost and started - len(self.lost) < quorum * started:
             raise loss(self.lost, started)
+
+    @contextmanager
+    def judging(self, candidates: Iterable[Candidate]) -> Iterator[None]:
+        """A call of the verifier: when it is over, however it ended, that is told."""
+        began = anyio.current_time()
+        failure: Cause | Literal["cut"] | None = "cut"
+        try:
+            yield
+            failure = None
+        except BackendError as error:
+            failure = error.cause
+            raise
+        finally:
+            ids = tuple(candidate.id for candidate in candidates)
+            self.observe(Judged(self.root, ids, anyio.current_time() - began, failure))
 
     def judge(self, candidate: Candidate, score: Score | None) -> Candidate:
         """The candidate with its score; as it was, with a note, where there is none, or one that is no number."""

@@ -89,7 +89,18 @@ def test_the_settings_page_is_a_valid_file_that_names_every_setting():
     told = tomllib.loads(example)
     settings = Settings(**told)
     assert set(told) == set(Settings.model_fields)
-    for table in ("server", "door", "pool", "defaults", "limits", "auth", "admission", "workers", "idempotency"):
+    for table in (
+        "server",
+        "door",
+        "pool",
+        "defaults",
+        "limits",
+        "auth",
+        "admission",
+        "workers",
+        "tracing",
+        "idempotency",
+    ):
         assert set(told[table]) == set(type(getattr(settings, table)).model_fields)
         assert getattr(settings, table) == getattr(Settings(), table), "the page shows the defaults"
     assert set(told["keys"]["alice"]) == set(type(settings.keys["alice"]).model_fields) - {"key"}

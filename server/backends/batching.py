@@ -9,6 +9,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from server.failures import where
+from server.logs import asking
+from server.traceparent import calling
 from strategies.protocols import BackendError
 
 Q = TypeVar("Q")
@@ -95,7 +97,8 @@ class Batches(Generic[Q, A]):
         batch = [one for one in self._waiting if one.wanted]
         self._waiting = []
         if batch:
-            self._tasks.start_soon(self._answer, batch)
+            with asking(""), calling(""):  # what many share belongs to none of them
+                self._tasks.start_soon(self._answer, batch)
 
     async def _answer(self, batch: Sequence[Asked[Q, A]]) -> None:
         """One request, whatever comes of it: nothing that goes wrong here may end the tasks of others."""

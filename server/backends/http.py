@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from server.traceparent import upstream
 from strategies.protocols import BackendError
 from strategies.types import Cause
 
@@ -55,7 +56,8 @@ class Upstream:
 
     def _options(self, timeout: aiohttp.ClientTimeout) -> dict[str, Any]:
         """Of every request: where an engine would send us, we do not go."""
-        return {"headers": self._headers, "timeout": timeout, "allow_redirects": False}
+        headers = {**self._headers, "traceparent": parent} if (parent := upstream.get()) else self._headers
+        return {"headers": headers, "timeout": timeout, "allow_redirects": False}
 
     def _posted(
         self, path: str, body: dict[str, Any], timeout: aiohttp.ClientTimeout
