@@ -40,7 +40,9 @@ class Work:
         self.plan, self.reply, self.measured = plan, reply, measured
         self.compute, self.scorers = Turn(compute), scorers
         self.pace, self.account = pace, account
-        self.backend: Backend = Paced(Marked(pool.backend(plan.engine_model), marks), pace)
+        engines = pool.backend(plan.engine_model)
+        marked: Backend = Marked(engines, marks) if marks else engines
+        self.backend: Backend = Paced(marked, pace) if plan.stream else marked
 
     async def __call__(self, observe: Observer) -> None:
         plan, meter = self.plan, self.reply.meter
