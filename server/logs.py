@@ -5,10 +5,10 @@ No line has words of a request, of an answer or of a key: an error is told by it
 
 import logging
 import sys
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import MutableMapping
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import IO, Any, Protocol, TextIO, cast
 
 import msgspec
 import structlog
@@ -21,7 +21,7 @@ OURS = ("ponder", "server", "strategies", "uvicorn")
 """Loggers whose level is the setting's. Other libraries tell of warnings only: what they say below that may quote."""
 Entry = MutableMapping[str, Any]
 
-request: ContextVar[str] = ContextVar("request", default="")
+asking: ContextVar[str] = ContextVar("asking", default="")
 """The id of the request that a line belongs to; "" for none."""
 
 
@@ -31,42 +31,57 @@ class Lines(Protocol):
     def info(self, event: str, **facts: Any) -> Any: ...
 
 
+class Careful:
+    """A file for lines: where one cannot be written, for a full disk or a reader that is gone, it is lost."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._file.flush()
+
+
 def configure(settings: Server) -> None:
     """Send all that this process logs to stderr, as the settings say."""
-    shared: list[Processor] = [belonging, placed, structlog.stdlib.add_log_level, stamped]
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer(settings)],
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler(settings)], force=True)
     for name in OURS:
         logging.getLogger(name).setLevel(settings.log_level.upper())
 
 
-def lines(settings: Server) -> Lines:
-    """What writes a line a request: straight to stderr, for the standard library's way takes four times as long."""
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    processors: list[Processor] = [belonging, structlog.processors.add_log_level, stamped, renderer(settings)]
-    kind = structlog.make_filtering_bound_logger(level)
-    made: Lines = structlog.wrap_logger(structlog.WriteLogger(sys.stderr), processors, kind).bind()
+def handler(settings: Server) -> logging.Handler:
+    """What renders the standard library's records, and writes them to stderr."""
+    made = logging.StreamHandler(Careful(sys.stderr))
+    made.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[belonging, placed, structlog.stdlib.add_log_level, stamped],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer(settings)],
+        )
+    )
     return made
 
 
-@contextmanager
-def asking(id: str) -> Iterator[None]:
-    """All that is logged here belongs to a request."""
-    before = request.set(id)
-    try:
-        yield
-    finally:
-        request.reset(before)
+def lines(settings: Server) -> Lines | None:
+    """What writes a line a request, where the settings' level lets it: straight to stderr, for the standard library's
+    way takes four times as long.
+    """
+    if settings.log_level not in ("debug", "info"):
+        return None
+    processors: list[Processor] = [belonging, structlog.processors.add_log_level, stamped, renderer(settings)]
+    kind = structlog.make_filtering_bound_logger(logging.INFO)
+    made: Lines = structlog.wrap_logger(
+        structlog.WriteLogger(cast(TextIO, Careful(sys.stderr))), processors, kind
+    ).bind()
+    return made
 
 
 def belonging(logger: Any, level: str, entry: Entry) -> Entry:
     """Put the request's id into a line."""
-    if id := request.get():
+    if id := asking.get():
         entry["request_id"] = id
     return entry
 

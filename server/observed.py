@@ -1,10 +1,10 @@
 """What is told of each request when it is over: a line of the log and, where it is traced, a span."""
 
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import anyio
 from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, Status, StatusCode, format_trace_id
 from starlette.datastructures import State
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,7 +23,7 @@ OTHER = "other"
 
 
 class Account:
-    """One request, as it will be told of. `outcome` is ok, cut, error or gone (with its client, or with the server)."""
+    """One request, as it will be told of. `outcome` is ok, cut, error, or gone with its client."""
 
     def __init__(self, id: str, method: str, route: str, parent: SpanContext | None, tracing: Tracing | None) -> None:
         self.id, self.route, self.tracing = id, route, tracing
@@ -36,7 +36,7 @@ class Account:
             self.now = clock()
             self.span = tracing.request(method, route, parent, self.now())
             self.context = self.span.get_span_context()
-        self._began_at = anyio.current_time()
+        self._began_at = time.monotonic()
 
     @contextmanager
     def work(self, reply: Reply) -> Iterator[Spans | None]:
@@ -56,17 +56,10 @@ class Account:
             if spans:
                 spans.end(failure)
 
-    def noticed(self, message: Message) -> None:
-        """A part of the response goes out."""
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        elif message["type"] == "http.response.body":
-            self.complete = not message.get("more_body")
-
     def told(self, tenant: Tenant | None) -> dict[str, Any]:
         """What there is to say when it is over."""
-        if not self.outcome:
-            self.outcome = "gone" if not self.complete else "error" if self.status >= 400 else "ok"
+        if self.outcome in ("", "gone"):  # work that was cancelled may yet have got an answer, that the server ends
+            self.outcome = "gone" if not self.complete else "error" if self.status >= 400 or self.outcome else "ok"
         told: dict[str, Any] = {"route": self.route, "status": self.status, "outcome": self.outcome}
         if tenant:
             told["key"] = tenant.name
@@ -76,7 +69,7 @@ class Account:
             told |= {"samples": spent.samples} | ({"cut": reply.meter.cut} if reply.meter.cut else {})
         if self.context:
             told["trace_id"] = format_trace_id(self.context.trace_id)
-        return told | {"seconds": round(anyio.current_time() - self._began_at, 4)}
+        return told | {"seconds": round(time.monotonic() - self._began_at, 4)}
 
     def end(self, told: dict[str, Any]) -> None:
         """End its span, which says what is told, in its own words where the conventions have some."""
@@ -113,18 +106,28 @@ class Observed:
         state["account"] = account
 
         async def noticed(message: Message) -> None:
-            account.noticed(message)
+            if message["type"] == "http.response.start":
+                account.status = message["status"]
+            else:
+                account.complete = not message.get("more_body")
             await send(message)
 
-        with asking(account.id), calling(header_of(account.context) if account.context else ""):
-            try:
-                await self.app(scope, receive, noticed)
-            finally:
-                self._tell(account, state.get("tenant"))
+        asked = asking.set(account.id)
+        called = calling.set(header_of(account.context) if account.context else "")
+        try:
+            await self.app(scope, receive, noticed)
+        finally:
+            self._tell(account, state.get("tenant"))
+            asking.reset(asked)
+            calling.reset(called)
 
     def _tell(self, account: Account, tenant: Tenant | None) -> None:
-        lines: Lines = self.state.lines
+        lines: Lines | None = self.state.lines
+        recorded = account.span.is_recording()
+        if not (lines or recorded):
+            return
         told = account.told(tenant)
-        if account.span.is_recording():
+        if recorded:
             account.end(told)
-        lines.info("request", **told)
+        if lines:
+            lines.info("request", **told)

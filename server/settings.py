@@ -52,11 +52,11 @@ class Tracing(Part):
     service: str = Field("", description="the name of this server; empty: OTEL_SERVICE_NAME, else ponder")
     share: float = Field(1.0, ge=0, le=1, description="of the requests that are traced, where their callers do not say")
     content: bool = Field(False, description="whether spans have the words of prompts and answers")
-    characters: int = Field(8192, ge=1, description="of each such text")
+    characters: int = Field(8192, ge=1, description="of each text in a span")
     queue: int = Field(8192, ge=1, description="spans that wait to be sent; further ones are dropped")
-    batch: int = Field(256, ge=1, description="spans that are sent together")
+    batch: int = Field(64, ge=1, description="spans that are sent together")
     flush_seconds: float = Field(2.0, gt=0, description="how long a span waits for others, to be sent with them")
-    seconds: float = Field(5.0, gt=0, description="one sending, and the last one at the server's end")
+    seconds: float = Field(5.0, gt=0, description="for one sending, and for the last one at the server's end")
 
     @model_validator(mode="after")
     def _holds_a_batch(self) -> Self:

@@ -4,10 +4,10 @@ Names of attributes are those of OpenTelemetry's conventions for generative AI w
 docs/tracing.md has them all. Texts of prompts and answers are told only where the operator wants them.
 """
 
+import contextvars
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from opentelemetry.context import Context
@@ -16,14 +16,15 @@ from opentelemetry.util.types import AttributeValue
 
 from server.resolve import Plan
 from server.traceparent import calling, header_of
-from strategies.events import Answered, Closed, Event, Judged, Lost, Opened, Pruned, Scored, Started, Token
-from strategies.protocols import Backend
-from strategies.types import Call, Candidate, Chunk, Message, Prompt
+from strategies.events import Answered, Closed, Event, Judged, Judging, Lost, Opened, Pruned, Scored, Started, Token
+from strategies.types import Call, Candidate, Message, Step
 from strategies.verifiers.base import text_of
 
 BILLION = 1_000_000_000
 """Nanoseconds of a second."""
 FAILED = Status(StatusCode.ERROR)
+judging: contextvars.ContextVar[tuple[Span, contextvars.Token[str]]] = contextvars.ContextVar("judging")
+"""The span of a task's call of the verifier, and what takes back that engines are told of it."""
 
 
 def clock() -> Callable[[], int]:
@@ -81,8 +82,8 @@ class Spans:
 
     def __call__(self, event: Event) -> None:
         match event:
-            case Token(id):
-                if (sample := self._samples[id]).silent:
+            case Token(id, _, tokens):
+                if tokens and (sample := self._samples[id]).silent:
                     self._speak(sample)
             case Started(id, strategy):
                 self._start(id, strategy)
@@ -94,8 +95,10 @@ class Spans:
                 self._fail(self._samples[id], tokens, cause)
             case Scored(candidate) if candidate.score and candidate.id in self._samples:
                 self._samples[candidate.id].span.set_attribute("ponder.score", candidate.score.value)
-            case Judged():
+            case Judging():
                 self._judge(event)
+            case Judged():
+                self._judged(event)
             case Pruned(_, _, ids):
                 for id in ids:
                     self._samples[id].span.set_attribute("ponder.pruned", True)
@@ -103,11 +106,11 @@ class Spans:
                 self._answer(id, event)
 
     def header(self, call: Call) -> str:
-        """The parent that an engine is told: the sequence's span, that of its run where a call grows several."""
-        sample = self._samples.get(call.id) if call.n == 1 else None
+        """The parent that an engine is told: a sequence's span, its run's where a call grows several; else as it is."""
+        if call.n == 1 and (sample := self._samples.get(call.id)):
+            return header_of(sample.span.get_span_context())
         run = self._runs.get(call.id.partition(".")[0])
-        span = sample.span if sample else run.span if run else self._request
-        return header_of(span.get_span_context())
+        return header_of(run.span.get_span_context()) if run else calling.get()
 
     def end(self, error: str | None) -> None:
         """End what is open: the work is over, by an error of that type where there is one."""
@@ -154,31 +157,38 @@ class Spans:
     def _close(self, candidate: Candidate) -> None:
         sample = self._samples[candidate.id]
         sample.ended_at = self._now()
-        sample.span.set_attribute("gen_ai.response.finish_reasons", (str(candidate.finish),))
-        step = candidate.steps[-1] if candidate.steps else None
-        sample.span.set_attribute("gen_ai.usage.output_tokens", step.tokens if step else 0)
-        if step and step.engine in self._engines:
+        step = Step("") if sample.silent else candidate.steps[-1]  # of one that said nothing, the last is its parent's
+        told: dict[str, AttributeValue] = {
+            "gen_ai.response.finish_reasons": (str(candidate.finish),),
+            "gen_ai.usage.output_tokens": step.tokens,
+        }
+        if step.engine in self._engines:
             host, port = self._engines[step.engine]
-            sample.span.set_attributes({"server.address": host, "server.port": port, "ponder.engine": step.engine})
-        if step and self._characters:
-            said = self._messages([{"role": "assistant", "content": step.text}])
-            sample.span.set_attribute("gen_ai.output.messages", said)
+            told |= {"server.address": host, "server.port": port, "ponder.engine": step.engine}
+        if self._characters:
+            told["gen_ai.output.messages"] = self._messages([{"role": "assistant", "content": step.text}])
+        sample.span.set_attributes(told)
 
     def _fail(self, sample: Sample, tokens: int, cause: str) -> None:
         sample.ended_at = self._now()
         sample.span.set_attributes({"gen_ai.usage.output_tokens": tokens, "error.type": cause})
         sample.span.set_status(FAILED)
 
-    def _judge(self, event: Judged) -> None:
-        """The span of a call that is over by now."""
-        now, name = self._now(), str((self._plan.described.verifier or {}).get("name"))
+    def _judge(self, event: Judging) -> None:
+        """Begin a call of the verifier: what this task asks from here on, it asks for that."""
+        name = str((self._plan.described.verifier or {}).get("name"))
         told = {"gen_ai.evaluation.name": name, "ponder.candidates": event.ids}
-        within, began_at = self._runs[event.root].within, now - int(event.seconds * BILLION)
-        span = self._tracer.start_span(f"evaluate {name}", within, SpanKind.INTERNAL, told, start_time=began_at)
+        within, now = self._runs[event.root].within, self._now()
+        span = self._tracer.start_span(f"evaluate {name}", within, SpanKind.INTERNAL, told, start_time=now)
+        judging.set((span, calling.set(header_of(span.get_span_context()))))
+
+    def _judged(self, event: Judged) -> None:
+        span, before = judging.get()
+        calling.reset(before)
         if event.failure:
             span.set_attribute("error.type", event.failure)
             span.set_status(FAILED)
-        span.end(now)
+        span.end(self._now())
 
     def _answer(self, id: str, event: Answered) -> None:
         span = self._runs[id].span
@@ -195,23 +205,7 @@ class Spans:
             sample.span.end(sample.ended_at or now)
         run.span.end(now)
 
-    def _messages(self, messages: "list[Message] | tuple[Message, ...]") -> str:
+    def _messages(self, messages: Sequence[Message]) -> str:
         """Messages as the conventions write them, each text up to so many characters; images and the like left out."""
         texts = [(str(message.get("role")), text_of(message)[: self._characters]) for message in messages]
         return json.dumps([{"role": role, "parts": [{"type": "text", "content": text}]} for role, text in texts])
-
-
-class Traced:
-    """A backend whose calls tell the engine whose span they belong to."""
-
-    def __init__(self, backend: Backend, spans: Spans) -> None:
-        self._backend, self._spans = backend, spans
-
-    async def render(self, prompt: Prompt) -> Prompt:
-        return await self._backend.render(prompt)
-
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
-        with calling(self._spans.header(call)):
-            async with self._backend.stream(call) as chunks:
-                yield chunks

@@ -4,8 +4,6 @@ Only what is parsed goes on, written anew. `tracestate` is dropped: it is free t
 engine.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 from opentelemetry.context import Context
@@ -15,7 +13,7 @@ from starlette.types import Scope
 
 NAME = "traceparent"
 PARSER = TraceContextTextMapPropagator()
-upstream: ContextVar[str] = ContextVar(NAME, default="")
+calling: ContextVar[str] = ContextVar(NAME, default="")
 """The header of what runs now towards engines; "" for none. Work that many requests share has none."""
 
 
@@ -32,13 +30,3 @@ def parent_of(scope: Scope) -> SpanContext | None:
 def header_of(span: SpanContext) -> str:
     """The header that makes a span somebody's parent."""
     return f"00-{format_trace_id(span.trace_id)}-{format_span_id(span.span_id)}-{span.trace_flags & 0xFF:02x}"
-
-
-@contextmanager
-def calling(header: str) -> Iterator[None]:
-    """What runs here asks engines with that header, or with none."""
-    before = upstream.set(header)
-    try:
-        yield
-    finally:
-        upstream.reset(before)

@@ -8,12 +8,12 @@ from typing import Any
 from server.backends.marked import Marked
 from server.backends.pool import Pool
 from server.backends.pooling import Scorers
+from server.backends.traced import Traced
 from server.measured import Measured
 from server.observed import Account
 from server.pace import Pace, Paced
 from server.reply import Reply
 from server.resolve import Plan
-from server.spans import Traced
 from server.workers import Turn
 from strategies.base import execute
 from strategies.events import Event
@@ -48,7 +48,7 @@ class Work:
         plan, meter = self.plan, self.reply.meter
         with self.account.work(self.reply) as spans, self.measured.work() as count:
             if spans:
-                observe, self.backend = both(spans, observe), Traced(self.backend, spans)
+                observe, self.backend = both(spans, observe), Traced(self.backend, spans.header)
             prompt = plan.roots[0].prompt
             with meter.cutting():
                 prompt = await self.backend.render(prompt)

@@ -75,6 +75,15 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
+class Judging:
+    """The run's verifier is called about the candidates `ids`; `Judged` tells when it is over, in the same task."""
+
+    root: str
+    ids: tuple[str, ...]
+    kind: Literal["judging"] = "judging"
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """A call of the run's verifier, about the candidates `ids`, is over after `seconds`; what it said is `Scored`.
 
@@ -128,4 +137,4 @@ class Answered:
     kind: Literal["answered"] = "answered"
 
 
-Event = Started | Opened | Token | Closed | Lost | Scored | Judged | Pruned | Note | Answered
+Event = Started | Opened | Token | Closed | Lost | Scored | Judging | Judged | Pruned | Note | Answered

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import anyio
 
 from strategies.answers import thinking
-from strategies.events import Closed, Judged, Lost, Note, Opened, Pruned, Scored
+from strategies.events import Closed, Judged, Judging, Lost, Note, Opened, Pruned, Scored
 from strategies.protocols import BackendError, Observer
 from strategies.types import Candidate, Cause, Score
 
@@ -79,7 +79,9 @@ class Found:
 
     @contextmanager
     def judging(self, candidates: Iterable[Candidate]) -> Iterator[None]:
-        """A call of the verifier: when it is over, however it ended, that is told."""
+        """A call of the verifier: its beginning is told, and its end, however it came."""
+        ids = tuple(candidate.id for candidate in candidates)
+        self.observe(Judging(self.root, ids))
         began = anyio.current_time()
         failure: Cause | Literal["cut"] | None = "cut"
         try:
@@ -89,7 +91,6 @@ class Found:
             failure = error.cause
             raise
         finally:
-            ids = tuple(candidate.id for candidate in candidates)
             self.observe(Judged(self.root, ids, anyio.current_time() - began, failure))
 
     def judge(self, candidate: Candidate, score: Score | None) -> Candidate:

@@ -97,11 +97,12 @@ class Batches(Generic[Q, A]):
         batch = [one for one in self._waiting if one.wanted]
         self._waiting = []
         if batch:
-            with asking(""), calling(""):  # what many share belongs to none of them
-                self._tasks.start_soon(self._answer, batch)
+            self._tasks.start_soon(self._answer, batch)
 
     async def _answer(self, batch: Sequence[Asked[Q, A]]) -> None:
         """One request, whatever comes of it: nothing that goes wrong here may end the tasks of others."""
+        asking.set("")  # what many share belongs to none of them
+        calling.set("")
         try:
             with anyio.CancelScope() as scope:
                 for one in batch:

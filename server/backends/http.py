@@ -9,7 +9,7 @@ import aiohttp
 import anyio
 import msgspec
 
-from server.traceparent import upstream
+from server.traceparent import calling
 from strategies.protocols import BackendError
 from strategies.types import Cause
 
@@ -60,7 +60,7 @@ class Upstream:
 
     def _options(self, timeout: aiohttp.ClientTimeout) -> dict[str, Any]:
         """Of every request: where an engine would send us, we do not go."""
-        headers = {**self._headers, "traceparent": parent} if (parent := upstream.get()) else self._headers
+        headers = {**self._headers, "traceparent": parent} if (parent := calling.get()) else self._headers
         return {"headers": headers, "timeout": timeout, "allow_redirects": False}
 
     def _posted(

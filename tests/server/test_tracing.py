@@ -105,7 +105,7 @@ async def test_the_callers_span_is_the_parent_and_the_engines_are_told_of_the_sa
         body = {"model": "simulated", "messages": [{"role": "user", "content": "2 + 3"}], "reasoning_strategy": BEAMS}
         await served.client.post("/v1/chat/completions", json=body, headers={"traceparent": CALLER})
         request = await got.request()
-        asked = [one for one in served.engine.requests if one.path == "/v1/completions"]
+        asked = [one for one in served.engine.requests if "completions" in one.path]
         told = [one.traceparent for one in served.engine.requests]
     assert (request.trace, request.parent) == tuple(CALLER.split("-")[1:3])
     [run] = got.below(request)
@@ -115,11 +115,25 @@ async def test_the_callers_span_is_the_parent_and_the_engines_are_told_of_the_sa
     assert all(any(span.told(one) for span in got.spans) for one in told)
 
 
+@pytest.mark.parametrize(
+    ("path", "asked"), [("/v1/responses", {"input": "2 + 3"}), ("/v1/completions", {"prompt": "2 + 3"})]
+)
+async def test_other_routes_have_spans_too_and_tell_the_engines(path, asked):
+    async with receiver() as got, ponder(settings=traced(got.url)) as served:
+        assert (await served.client.post(path, json={"model": "simulated", **asked})).status_code == 200
+        request = await got.request()
+        told = [one.traceparent for one in served.engine.requests]
+    assert request.name == f"POST {path}"
+    assert len(got.below(request)) == (path == "/v1/responses")
+    assert told
+    assert all(any(span.told(one) for span in got.spans) for one in told)
+
+
 async def test_a_sequence_that_grows_alone_is_told_as_itself():
     async with receiver() as got, ponder(settings=traced(got.url)) as served:
         await served.chat("2 + 3")
         await got.request()
-        [asked] = [one for one in served.engine.requests if one.path == "/v1/completions"]
+        [asked] = [one for one in served.engine.requests if "completions" in one.path]
     [sample] = got.named("chat")
     assert sample.told(asked.traceparent)
 
@@ -280,6 +294,25 @@ async def test_the_standard_variables_name_receiver_and_service_where_settings_d
         async with ponder(settings=traced("")) as served:
             await served.chat("2 + 3")
             assert (await got.request()).service == "thinker"
+
+
+async def test_what_a_verifier_asks_is_told_as_its_call():
+    async with receiver() as got, ponder(settings=traced(got.url)) as served:
+        asked = {"name": "best_of_n", "n": 2, "verifier": "p_true"}
+        assert (await served.chat(n=2, temperature=1.0, reasoning_strategy=asked)).status_code == 200
+        request = await got.request()
+        bodies = [(one.body, one.traceparent) for one in served.engine.requests]
+    told = [header for body, header in bodies if "structured_outputs" in body or body.get("max_tokens") == 1]
+    runs = got.below(request)
+    calls = [one for run in runs for one in got.below(run) if one.name == "evaluate p_true"]
+    assert len(runs) == 2
+    assert len(told) == len(calls) == 4
+    assert all(sum(call.told(header) for header in told) == 1 for call in calls)
+
+
+def test_a_batch_that_no_queue_could_hold_is_refused():
+    with pytest.raises(ValueError, match="batch cannot be more than queue"):
+        Settings(tracing={"queue": 4, "batch": 8})
 
 
 async def test_a_path_of_a_strangers_is_no_span():

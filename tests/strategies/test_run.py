@@ -11,7 +11,7 @@ from strategies.base import execute
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
 from strategies.dvts import Dvts
-from strategies.events import Closed, Judged, Lost, Note, Opened, Scored, Token
+from strategies.events import Closed, Judged, Judging, Lost, Note, Opened, Scored, Token
 from strategies.growth import seed_of
 from strategies.knockout import Knockout
 from strategies.mcts import Mcts
@@ -304,6 +304,7 @@ async def test_every_call_of_the_verifier_is_told_once_with_what_it_was_about(st
     assert len(judged) == calls
     assert sorted(id for event in judged for id in event.ids) == sorted(scored)
     assert all(event.seconds >= 0 and event.failure is None for event in judged)
+    assert sorted(event.ids for event in played.events if isinstance(event, Judging)) == sorted(e.ids for e in judged)
 
 
 async def test_a_call_of_the_verifier_that_fails_is_told_with_its_cause():
