@@ -28,11 +28,14 @@ class Server(Part):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     keep_alive: float = Field(15.0, gt=0, description="seconds of silence on a stream before a comment is sent")
-    workers: int = Field(1, ge=1, le=256, description="processes that serve; each has its own [workers] and /metrics")
+    workers: int = Field(1, ge=1, le=256, description="processes that serve; each has its own [workers]")
     drain_delay: float = Field(5.0, ge=0, description="seconds of service after SIGTERM, in which /ready says 503")
     drain_seconds: float = Field(20.0, ge=0, description="after that, for running requests to end")
     pending_events: int = Field(
         1024, ge=1, description="events that may wait for a slow client before its engines are read no further"
+    )
+    metric_series: int = Field(
+        2000, ge=500, description="series of /metrics, of one worker; more strategies, models, keys count as `other`"
     )
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = Field(
