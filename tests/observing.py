@@ -3,9 +3,30 @@
 import os
 import shutil
 import socket
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
+import anyio
 import httpx
 import pytest
+
+from benchmarks.load.__main__ import load
+from benchmarks.load.counts import Counts
+from deploy.grafana.queries import Query, queries
+from deploy.observe import Watched, prometheus
+from server.keys import digest
+from tests.processes import started
+from tests.tenants import ALICE, BOB
+
+WINDOW, SETTLED = "6s", 4.0
+"""What a rate is taken over, and the seconds after the load until all of it is scraped, once a second."""
+KEYS = {
+    "PONDER_KEYS__ALICE__SHA256": digest(ALICE),
+    "PONDER_KEYS__ALICE__REQUESTS_PER_MINUTE": "30",
+    "PONDER_KEYS__BOB__SHA256": digest(BOB),
+    "PONDER_KEYS__BOB__METRICS": "true",
+}
 
 
 def needs(tool):
@@ -46,3 +67,56 @@ class Asked:
         """All values of a query over some time."""
         found = self.get("query_range", query=expr, start=start, end=end, step=step)["result"]
         return [float(value) for one in found for _, value in one["values"]]
+
+
+@dataclass
+class Observed:
+    """A load that is over, as the one who made it and as Prometheus saw it. Times are seconds since the epoch."""
+
+    counts: Counts
+    asked: Asked
+    start: float
+    end: float
+
+    def values(self, query: Query, **chosen):
+        """The numbers that a panel shows of the load."""
+        expr = query.expr(WINDOW, f"{int(self.end - self.start) + 1}s", **chosen)
+        values = self.asked.now(expr) if query.instant else self.asked.between(expr, self.start, self.end)
+        return [value for value in values if value == value]
+
+    def total(self, panel, **chosen):
+        """The one number of a panel of totals."""
+        [query] = [query for query in queries() if query.panel == panel]
+        [value] = self.values(query, **chosen)
+        return value
+
+
+@asynccontextmanager
+async def observed(engine, folder, seconds, rate):
+    """A Ponder with keys over this engine, Prometheus beside both, and a load that has just ended."""
+    key, port = folder / "key", free_port()
+    key.write_text(BOB)
+    async with started("--engine-url", engine, **KEYS) as served:
+        with (
+            prometheus(Watched(served.url, [engine], "1s", key), folder, port),
+            Asked(f"http://127.0.0.1:{port}") as asked,
+        ):
+            start = time.time()
+            counts = await load(served.url, seconds, rate, [BOB, ALICE])
+            await anyio.sleep(SETTLED)
+            yield Observed(counts, asked, start, time.time())
+
+
+def without_data(seen):
+    """Queries of which Prometheus has nothing to tell."""
+    return [(query.dashboard, query.panel, query.legend) for query in queries() if not seen.values(query)]
+
+
+def check_totals(seen):
+    """The five totals are exact, but for strategies of requests without an answer: what these cost nobody is told."""
+    counts, told = seen.counts, "|".join(seen.counts.told)
+    assert seen.total("Requests in all") == counts.requests.total()
+    assert seen.total("Completion tokens in all", strategy=told) == counts.completion.total()
+    assert seen.total("Samples in all", strategy=told) == counts.samples.total()
+    assert seen.total("Refusals in all") == counts.refusals.total()
+    assert seen.total("Errors and hang-ups in all") == counts.outcome("error") + counts.outcome("gone")

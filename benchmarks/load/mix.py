@@ -34,7 +34,7 @@ STREAM = {"stream": True, "stream_options": {"include_usage": True}}
 LONG = {"max_tokens": 2000, "ignore_eos": True}
 ARITHMETIC = {"verifier": "arithmetic"}
 ENDED = {"name": "coverage", "n": 2}
-"""The strategy of requests that get no answer: what they have cost is told to nobody, so no other counts are spoilt."""
+"""The strategy of requests that may get no answer: nobody is told what these have cost, so others do without it."""
 KINDS = (
     Kind("single, streamed", 4, {"name": "single"}, STREAM),
     Kind("single", 4, {"name": "single"}, {}),
@@ -46,7 +46,7 @@ KINDS = (
     Kind("revisions", 1, {"name": "revise", "rounds": 1}, {}),
     Kind("few tokens", 1, {"name": "self_consistency", "n": 8}, {"reasoning_budget": {"tokens": 48}}),
     Kind("few samples", 1, {"name": "self_consistency", "n": 8}, {"reasoning_budget": {"samples": 2}}),
-    Kind("little time", 1, {"name": "single"}, {**LONG, "reasoning_budget": {"seconds": 0.5}}),
+    Kind("little time", 1, ENDED, {**LONG, "reasoning_budget": {"seconds": 0.5}}),
     Kind("leaves", 1, ENDED, {**STREAM, **LONG}, "leave"),
     Kind("too long", 0.5, ENDED, {}, question=HUGE),
     Kind("stranger", 0.5, {"name": "single"}, {}, "stranger"),

@@ -1,10 +1,12 @@
 """What it costs and who pays: budgets, keys, prompts. Prices are variables of the dashboard."""
 
+from collections.abc import Callable
+
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from deploy.grafana import frame
 from deploy.grafana.panels import Panels, bars, heatmap_of, lines, number
-from deploy.grafana.promql import BOTH, MODEL, STRATEGY, buckets, quantile, rate, ratio
+from deploy.grafana.promql import BOTH, MODEL, STRATEGY, buckets, increase, quantile, rate, ratio
 
 KEY = 'key=~"$key"'
 REQUESTS, CUTS, USED = "ponder_requests_total", "ponder_budget_cuts_total", "ponder_budget_used_ratio"
@@ -26,15 +28,11 @@ def budgets() -> Dashboard:
     return frame.dashboard("budgets", "Budgets and cost", about, [*variables], rows)
 
 
-def cost(by: str = "", window: str = "rate", times: str = "") -> str:
-    """Money for tokens: each second (`rate`), or over the dashboard's time (`increase`)."""
-    grouped = f"sum by ({by})" if by else "sum"
-    span = "[$__rate_interval]" if window == "rate" else "[$__range]"
-    parts = (
-        f'{grouped} ({window}({KEY_TOKENS}{{{KEY},purpose="{purpose}"}}{span})) * {price}'
-        for purpose, price in PRICES.items()
-    )
-    return f"({' + '.join(parts)}){times} / {MILLION}"
+def cost(tokens: Callable[[str, str, str], str], by: str = "") -> str:
+    """Money for tokens: each second with `rate`, or in the dashboard's time with `increase`."""
+    asked = {price: f'{KEY},purpose="{purpose}"' for purpose, price in PRICES.items()}
+    parts = (f"{tokens(KEY_TOKENS, selector, by)} * {price}" for price, selector in asked.items())
+    return f"({' + '.join(parts)}) / {MILLION}"
 
 
 def now() -> Panels:
@@ -43,13 +41,13 @@ def now() -> Panels:
         number(
             "Cost an hour",
             "At the present rate of tokens and the prices above.",
-            cost(times=f" * {HOUR}"),
+            f"{cost(rate)} * {HOUR}",
             "currencyUSD",
         ),
         number(
             "Cost in this time",
             "Of all tokens in the dashboard's time, at the prices above.",
-            cost(window="increase"),
+            cost(increase),
             "currencyUSD",
         ),
         number("Tokens", "Prompt and completion tokens of these keys, each second.", rate(KEY_TOKENS, KEY), "short"),
@@ -83,12 +81,12 @@ def keys() -> Panels:
         lines(
             "Cost an hour",
             "By key, at the prices above.",
-            {"{{key}}": cost("key", times=f" * {HOUR}")},
+            {"{{key}}": f"{cost(rate, 'key')} * {HOUR}"},
             "currencyUSD",
             stacked=True,
         ).span(6),
         bars(
-            "Cost in this time", "By key, at the prices above.", {"{{key}}": cost("key", "increase")}, "currencyUSD"
+            "Cost in this time", "By key, at the prices above.", {"{{key}}": cost(increase, "key")}, "currencyUSD"
         ).span(6),
         lines(
             "Tokens by key",

@@ -8,6 +8,12 @@ BOTH = 'strategy=~"$strategy",model=~"$model"'
 STRATEGY, MODEL = 'strategy=~"$strategy"', 'model=~"$model"'
 
 
+def increase(metric: str, selector: str = "", by: str = "") -> str:
+    """How much of a counter came in the dashboard's time."""
+    grouped = f"sum by ({by})" if by else "sum"
+    return f"{grouped} (increase({metric}{{{selector}}}[$__range]))"
+
+
 def rate(metric: str, selector: str = "", by: str = "") -> str:
     """How much of a counter comes each second, summed."""
     grouped = f"sum by ({by})" if by else "sum"

@@ -20,9 +20,9 @@ class Query:
     instant: bool
     variables: dict[str, str]
 
-    def expr(self, window: str = "1m", span: str = "15m") -> str:
-        """PromQL for Prometheus: rates over `window`, "in this time" as `span`, all strategies, models and so on."""
-        values = {"__rate_interval": window, "__range": span, **self.variables}
+    def expr(self, window: str = "1m", span: str = "15m", **chosen: str) -> str:
+        """PromQL for Prometheus: rates over `window`, "in this time" as `span`, and whatever is `chosen` of all."""
+        values = {"__rate_interval": window, "__range": span, **self.variables, **chosen}
         text = self.text
         for name in sorted(values, key=len, reverse=True):
             text = text.replace(f"${name}", values[name])

@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from deploy.grafana import frame
 from deploy.grafana.panels import Panels, bars, heatmap_of, lines, number
-from deploy.grafana.promql import BOTH, buckets, mean, quantile, rate, ratio
+from deploy.grafana.promql import BOTH, buckets, increase, mean, quantile, rate, ratio
 
 REQUESTS, SAMPLES, TOKENS = "ponder_requests_total", "ponder_samples_total", "ponder_tokens_total"
 SAVED, AGREEMENT = "ponder_tokens_saved_total", "ponder_vote_agreement_ratio"
@@ -55,7 +55,6 @@ def now() -> Panels:
 
 
 def samples() -> Panels:
-    lost = ratio(rate(SAMPLES, f'{BOTH},outcome="lost"', "strategy"), rate(SAMPLES, BOTH, "strategy"))
     kept = ratio(rate(SAMPLES, f'{BOTH},outcome="used"', "strategy"), rate(SAMPLES, BOTH, "strategy"))
     outcomes = (
         "used: a candidate for the answer. pruned: dropped by the search. early stopped: no longer needed. "
@@ -70,9 +69,9 @@ def samples() -> Panels:
             "short",
         ),
         lines(
-            "Used and lost samples",
-            "Their shares of all samples. Loss comes from engines that fail.",
-            {"{{strategy}} used": kept, "{{strategy}} lost": lost},
+            "Used samples",
+            "The share of samples that were candidates for the answer, to the end.",
+            {"{{strategy}}": kept},
             "percentunit",
         ),
     ]
@@ -96,8 +95,8 @@ def tokens() -> Panels:
         ).span(6),
         bars(
             "Tokens a request",
-            "By strategy, on average.",
-            {"{{strategy}}": ratio(rate(TOKENS, BOTH, "strategy"), rate(REQUESTS, BOTH, "strategy"))},
+            "By strategy, on average over the dashboard's time.",
+            {"{{strategy}}": ratio(increase(TOKENS, BOTH, "strategy"), increase(REQUESTS, BOTH, "strategy"))},
             "short",
         ).span(6),
         lines(
