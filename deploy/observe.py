@@ -100,10 +100,10 @@ def prometheus(watched: Watched, folder: Path, port: int) -> Iterator[subprocess
 
 
 @contextmanager
-def grafana(folder: Path, port: int, source: str) -> Iterator[str | None]:
+def grafana(folder: Path, port: int, source: str, homes: Sequence[str] = HOMES) -> Iterator[str | None]:
     """A Grafana with the dashboards, and where it is; None where it is not installed."""
     program = shutil.which("grafana") or shutil.which("grafana-server")
-    home = next((home for home in HOMES if Path(home).is_dir()), None)
+    home = next((home for home in homes if Path(home).is_dir()), None)
     if program is None or home is None:
         yield None
         return

@@ -33,7 +33,7 @@ def now() -> Panels:
         number("Failed", "The share of requests that ended in an error.", failed, "percentunit", yellow=0.01, red=0.05),
         number(
             "Slow answers",
-            "95% of requests took no longer than this, from their admission to their last byte.",
+            "95% of requests took no longer than this, from their arrival to their end.",
             quantile(0.95, DURATION, BOTH),
             "s",
             yellow=60,
@@ -65,7 +65,7 @@ def since() -> Panels:
         total("Errors and hang-ups in all", f"Requests that failed or whose callers left, {SINCE}", ended),
         number(
             "Busiest loop",
-            "The longest that an event loop was busy with one thing since the last scrape, of all processes.",
+            "The longest that an event loop was late in the last minute, of all processes.",
             "max (ponder_event_loop_lag_seconds)",
             "s",
             yellow=0.1,
@@ -97,7 +97,7 @@ def traffic() -> Panels:
 
 def latency() -> Panels:
     return [
-        lines("Duration", "From admission to the last byte.", quantiles(DURATION, BOTH), "s"),
+        lines("Duration", "From the arrival of a request to its end.", quantiles(DURATION, BOTH), "s"),
         lines("Time to the first byte", "Of anything, reasoning included.", quantiles(FIRST_BYTE, BOTH), "s"),
         lines(
             "Time to the first token of the answer",
@@ -154,13 +154,13 @@ def health() -> Panels:
         ).span(6),
         lines(
             "Event loop lag",
-            "The longest that a loop was busy with one thing: all its streams stand still for so long.",
+            "The longest that a loop was late in the last minute: all its streams stood still for so long.",
             lag,
             "s",
         ).span(6),
         lines(
             "Dropped series",
-            "Series that were not made, to bound the number of them. Above 0, some labels are told as others.",
+            "How often a name was counted as other, for there were too many series.",
             {"dropped": "sum (ponder_dropped_series_total)"},
             "short",
         ).span(6),

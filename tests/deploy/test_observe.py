@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.grafana.queries import queries
-from deploy.observe import Failed, Watched, prometheus
+from deploy.grafana.queries import FOLDER, queries
+from deploy.observe import Failed, Watched, grafana, prometheus
 from tests.observing import Asked, free_port, needs
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +95,34 @@ def test_without_prometheus_it_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Failed, match="apt-get install prometheus"), prometheus(Watched("http://a"), tmp_path, 1):
         pass
+
+
+def test_grafana_is_started_with_the_dashboards_where_it_is_installed(tmp_path, monkeypatch):
+    program = tmp_path / "grafana"
+    program.write_text(
+        f"#!/bin/sh\necho $@ $GF_SERVER_HTTP_PORT $PROMETHEUS_URL $PONDER_DASHBOARDS >{tmp_path}/told\nexec sleep 60\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with grafana(tmp_path, 3001, "http://127.0.0.1:9", [str(tmp_path)]) as shown:
+        told = eventually((tmp_path / "told").exists) and eventually((tmp_path / "told").read_text)
+    assert shown == "http://127.0.0.1:3001"
+    assert told.split() == ["server", "--homepath", str(tmp_path), "3001", "http://127.0.0.1:9", str(FOLDER)]
+
+
+def test_without_grafana_there_is_none(tmp_path):
+    with grafana(tmp_path, 3001, "http://127.0.0.1:9", []) as shown:
+        assert shown is None
+
+
+def test_tests_without_their_tools_are_skipped_and_fail_in_ci(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="apt-get install prometheus"):
+        needs("promtool")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="apt-get install prometheus"):
+        needs("promtool")
 
 
 def test_the_configuration_names_servers_engines_rules_and_the_key(tmp_path):
