@@ -29,13 +29,12 @@ QUANTILES = (0.5, 0.95, 0.99)
 
 def thresholds(yellow: float | None = None, red: float | None = None) -> Builder[ThresholdsConfig]:
     """Green, then yellow and red from these values on; the other way round where red is the lower one."""
-    steps = [Threshold(None, GREEN)]
+    steps = [(None, GREEN)]
     if yellow is not None and red is not None:
-        falling = red < yellow
-        steps = [Threshold(None, RED if falling else GREEN)]
-        steps += [Threshold(red, YELLOW), Threshold(yellow, GREEN)] if falling else []
-        steps += [] if falling else [Threshold(yellow, YELLOW), Threshold(red, RED)]
-    return builders.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
+        rising, falling = [(None, GREEN), (yellow, YELLOW), (red, RED)], [(None, RED), (red, YELLOW), (yellow, GREEN)]
+        steps = rising if red > yellow else falling
+    made = builders.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE)
+    return made.steps([Threshold(value, colour) for value, colour in steps])
 
 
 def queries(asked: Queries, instant: bool = False) -> list[Builder[Dataquery]]:
