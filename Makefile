@@ -2,15 +2,23 @@
 PYTHON ?= python3
 MODEL ?=
 CASES ?= 20000
+URL ?= http://127.0.0.1:8000
+ENGINES ?=
+KEY_FILE ?=
 VENV := .venv/bin
 COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: run test test-all chaos soak fuzz lint format lock clean audit bench
+.PHONY: run observe test test-all chaos soak fuzz lint format lock clean audit bench
 
 # Serve on 127.0.0.1:8000 (PONDER_PORT moves it); MODEL is a Hugging Face id or a folder.
 run:
 	$(PYTHON) deploy/install.py gateway engine $(if $(MODEL),,model)
 	$(VENV)/ponder serve $(if $(MODEL),--model '$(MODEL)')
+
+# Prometheus beside a running server, and Grafana where it is installed: docs/observe.md. Ctrl-C ends it.
+observe:
+	$(PYTHON) deploy/install.py dev
+	$(VENV)/python -m deploy.observe --url '$(URL)' $(addprefix --engine ,$(ENGINES)) $(if $(KEY_FILE),--key-file '$(KEY_FILE)')
 
 test:
 	$(PYTHON) deploy/install.py dev engine model clients
