@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp
 
-from server import engine_routes, errors, routes
+from server import engine_routes, errors, page_routes, routes
 from server.auth import Authentication
 from server.backends.pool import pool
 from server.backends.pooling import scorers
@@ -86,5 +86,6 @@ def create_app(settings: Settings, registry: Registry | None = None, shared: Pat
     app.state.drain = Drain()
     app.include_router(routes.router)
     app.include_router(engine_routes.router)
+    page_routes.install(app)
     errors.install(app)
     return app

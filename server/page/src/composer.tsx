@@ -1,0 +1,222 @@
+import { useId } from "preact/hooks";
+import type { Described } from "./api";
+import { Fields } from "./fields";
+import { Icon } from "./icons";
+import { ask, contestant, described, form, lives, offered, stop, type Contestant, type Form } from "./store";
+import type { Limit } from "./run";
+
+const BUDGET: [Limit, string, number][] = [
+  ["tokens", "Tokens", 1],
+  ["samples", "Samples", 1],
+  ["seconds", "Seconds", 0.1],
+];
+const MOST = 2;
+
+const change = (changed: Partial<Form>) => (form.value = { ...form.value, ...changed });
+
+/** Where a question is asked: the words, the strategies, the budget. */
+export function Composer() {
+  const { contestants } = form.value;
+  const going = lives.value.some((live) => live.going);
+  const submit = (event: Event) => {
+    event.preventDefault();
+    ask();
+  };
+  return (
+    <aside class="composer" aria-label="Ask">
+      <form onSubmit={submit}>
+        <Question />
+        <Model />
+        {contestants.map((one, index) => (
+          <Strategy key={index} one={one} index={index} />
+        ))}
+        {contestants.length < MOST && (
+          <button type="button" class="quiet add" onClick={() => change({ contestants: [...contestants, contestant("self_consistency")] })}>
+            <Icon name="add" /> Compare with another strategy
+          </button>
+        )}
+        <Budget />
+        <div class="ask">
+          {going ? (
+            <button type="button" class="primary stop" onClick={stop}>
+              <Icon name="stop" /> Stop
+            </button>
+          ) : (
+            <button class="primary" disabled={!form.value.question.trim() || !form.value.model}>
+              <Icon name="ask" /> Ask <kbd>Ctrl ↵</kbd>
+            </button>
+          )}
+        </div>
+      </form>
+    </aside>
+  );
+}
+
+function Question() {
+  const typed = (event: KeyboardEvent) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    ask();
+  };
+  return (
+    <label class="field words">
+      <span>Question</span>
+      <textarea
+        rows={4}
+        placeholder="Something that takes thinking…"
+        value={form.value.question}
+        onInput={(event) => change({ question: event.currentTarget.value })}
+        onKeyDown={typed}
+      />
+    </label>
+  );
+}
+
+function Model() {
+  return (
+    <label class="field">
+      <span>Model</span>
+      <Select
+        value={form.value.model}
+        options={offered.value?.models ?? []}
+        onChange={(model) => change({ model })}
+      />
+    </label>
+  );
+}
+
+/** A choice of names. `none` is what stands for no choice. */
+export function Select(props: { value: string; options: string[]; none?: string; onChange: (value: string) => void }) {
+  return (
+    <span class="select">
+      <select value={props.value} onChange={(event) => props.onChange(event.currentTarget.value)}>
+        {props.none !== undefined && <option value="">{props.none}</option>}
+        {props.options.map((name) => (
+          <option key={name} value={name} selected={name === props.value}>
+            {name}
+          </option>
+        ))}
+      </select>
+      <Icon name="down" />
+    </span>
+  );
+}
+
+function Strategy({ one, index }: { one: Contestant; index: number }) {
+  const { contestants } = form.value;
+  const kind = described(one.strategy, offered.value?.strategies);
+  const put = (changed: Partial<Contestant>) =>
+    change({ contestants: contestants.map((other, at) => (at === index ? { ...other, ...changed } : other)) });
+  const letter = contestants.length > 1 ? ` ${"AB"[index]}` : "";
+  const id = useId();
+  return (
+    <fieldset class="contestant">
+      <legend>
+        <label for={id}>Strategy{letter}</label>
+        {contestants.length > 1 && (
+          <button
+            type="button"
+            class="quiet"
+            aria-label={`Remove strategy${letter}`}
+            onClick={() => change({ contestants: contestants.filter((_, at) => at !== index) })}
+          >
+            <Icon name="close" />
+          </button>
+        )}
+      </legend>
+      <span class="select">
+        <select id={id} value={one.strategy} onChange={(event) => put(contestant(event.currentTarget.value))}>
+          {offered.value?.strategies.map(({ name }) => (
+            <option key={name} value={name} selected={name === one.strategy}>
+              {name}
+            </option>
+          ))}
+        </select>
+        <Icon name="down" />
+      </span>
+      {kind && <p class="hint">{summary(kind)}</p>}
+      {kind?.settings_schema.properties?.verifier && <Verifier one={one} put={put} />}
+      {kind && (
+        <details>
+          <summary>Settings{Object.keys(one.settings).length ? ` · ${Object.keys(one.settings).length} changed` : ""}</summary>
+          <Fields
+            schema={kind.settings_schema}
+            values={one.settings}
+            without={["name", "verifier"]}
+            onChange={(settings) => put({ settings })}
+          />
+        </details>
+      )}
+    </fieldset>
+  );
+}
+
+function Verifier({ one, put }: { one: Contestant; put: (changed: Partial<Contestant>) => void }) {
+  const kinds = offered.value?.verifiers ?? [];
+  const kind = described(one.verifier, kinds);
+  const some = Object.keys(kind?.settings_schema.properties ?? {}).length > 1;
+  return (
+    <>
+      <label class="field">
+        <span>Verifier</span>
+        <Select
+          value={one.verifier}
+          options={kinds.map(({ name }) => name)}
+          none="the server’s default"
+          onChange={(verifier) => put({ verifier, verifierSettings: {} })}
+        />
+      </label>
+      {kind && <p class="hint">{summary(kind)}</p>}
+      {kind && some && (
+        <Fields
+          key={kind.name}
+          schema={kind.settings_schema}
+          values={one.verifierSettings}
+          without={["name"]}
+          onChange={(verifierSettings) => put({ verifierSettings })}
+        />
+      )}
+    </>
+  );
+}
+
+function Budget() {
+  const { budget, maxTokens } = form.value;
+  const put = (limit: Limit, value: string) => {
+    const { [limit]: _, ...others } = budget;
+    change({ budget: value ? { ...others, [limit]: Number(value) } : others });
+  };
+  return (
+    <fieldset class="budget">
+      <legend>Budget</legend>
+      {BUDGET.map(([limit, name, least]) => (
+        <label key={limit} class="field">
+          <span>{name}</span>
+          <input
+            type="number"
+            min={least}
+            step={limit === "seconds" ? "any" : 1}
+            placeholder="no limit"
+            value={budget[limit] ?? ""}
+            onInput={(event) => put(limit, event.currentTarget.value)}
+          />
+        </label>
+      ))}
+      <label class="field">
+        <span>Tokens of one path</span>
+        <input
+          type="number"
+          min={1}
+          placeholder="no limit"
+          value={maxTokens ?? ""}
+          onInput={(event) => change({ maxTokens: Number(event.currentTarget.value) || undefined })}
+        />
+      </label>
+    </fieldset>
+  );
+}
+
+/** The first paragraph of a description, without its marks. */
+function summary({ description }: Described): string {
+  return description.split("\n\n")[0]!.replaceAll("`", "").replace(/\s+/g, " ");
+}

@@ -1,0 +1,136 @@
+import { memo } from "preact/compat";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Live } from "./live";
+import { path, rank, type Node } from "./run";
+import { reading } from "./store";
+import { Short } from "./text";
+
+/** Pixels of a lane, by how many there are at most. */
+const HEIGHTS: [number, number][] = [
+  [6, 84],
+  [16, 60],
+  [Infinity, 36],
+];
+/** Characters of a lane's text that are shown: its last ones. */
+const TAIL = 480;
+/** Lanes above and below those in sight that are there all the same. */
+const SPARE = 6;
+
+/** Samples as lanes that fill. Only those in sight are elements, so there may be hundreds. */
+export function Lanes({ live }: { live: Live }) {
+  live.frame.value;
+  const { run } = live;
+  const ids = [...run.nodes.keys()];
+  const height = HEIGHTS.find(([most]) => ids.length <= most)![1];
+  const box = useRef<HTMLUListElement>(null);
+  const [[first, last], see] = useState([0, 40]);
+  const look = () => {
+    const { scrollTop, clientHeight } = box.current!;
+    const from = Math.max(0, Math.floor(scrollTop / height) - SPARE);
+    const to = Math.ceil((scrollTop + clientHeight) / height) + SPARE;
+    if (from !== first || to !== last) see([from, to]);
+  };
+  useLayoutEffect(look, [ids.length, height]);
+  const lit = new Set(path(run, run.chosen));
+  return (
+    <ul class="lanes" ref={box} onScroll={look} onKeyDown={(event) => walk(event, box.current!, height)} style={{ "--lane": `${height}px` }} aria-label="Samples" tabIndex={-1}>
+      <li aria-hidden="true" style={{ height: `${Math.min(first, ids.length) * height}px` }} />
+      {ids.slice(first, last).map((id, at) => {
+        const node = run.nodes.get(id)!;
+        return (
+          <Lane
+            key={id}
+            live={live}
+            node={node}
+            changes={node.changes}
+            place={first + at}
+            count={ids.length}
+            lit={lit.has(id)}
+            chosen={id === run.chosen}
+            rank={node.score === undefined ? -1 : rank(run, node.score)}
+          />
+        );
+      })}
+      <li aria-hidden="true" style={{ height: `${Math.max(0, ids.length - last) * height}px` }} />
+    </ul>
+  );
+}
+
+interface LaneProps {
+  live: Live;
+  node: Node;
+  changes: number;
+  place: number;
+  count: number;
+  lit: boolean;
+  chosen: boolean;
+  rank: number;
+}
+
+const Lane = memo(({ live, node, place, count, lit, chosen, rank }: LaneProps) => (
+  <li aria-setsize={count} aria-posinset={place + 1}>
+    <button
+      class="lane"
+      data-place={place}
+      data-id={node.id}
+      data-state={node.state}
+      data-pruned={node.pruned}
+      data-lit={lit}
+      data-chosen={chosen}
+      tabIndex={place === 0 ? 0 : -1}
+      aria-label={described(node, chosen)}
+      onClick={() => (reading.value = { live, id: node.id })}
+    >
+      <span class="id">{node.id.slice(2)}</span>
+      <span class="text">
+        <span>{node.error ?? tail(node.text)}</span>
+      </span>
+      <span class="verdict">
+        {node.answer !== undefined && <Short answer={node.answer} />}
+        {node.score !== undefined && (
+          <span class="score" style={{ "--rank": rank }}>
+            {node.score.toFixed(2)}
+          </span>
+        )}
+      </span>
+      <span class="tokens">{node.tokens}</span>
+    </button>
+  </li>
+));
+
+function tail(text: string): string {
+  return text.length > TAIL ? `…${text.slice(-TAIL)}` : text;
+}
+
+export const STATES = {
+  growing: "growing",
+  step: "a step",
+  stop: "finished",
+  length: "out of tokens",
+  cut: "cut off",
+  lost: "lost",
+};
+
+/** A candidate in words. */
+export function described(node: Node, chosen: boolean): string {
+  const parts = [`Candidate ${node.id.slice(2)}`, STATES[node.state]];
+  if (node.answer !== undefined) parts.push(`answer ${node.answer}`);
+  if (node.score !== undefined) parts.push(`score ${node.score.toFixed(2)}`);
+  if (node.pruned) parts.push("pruned");
+  if (chosen) parts.push("chosen");
+  return parts.join(", ");
+}
+
+/** Arrow keys go from lane to lane. */
+function walk(event: KeyboardEvent, box: HTMLElement, height: number): void {
+  const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 }[event.key];
+  const from = (event.target as HTMLElement).dataset.place;
+  if (!by || from === undefined) return;
+  event.preventDefault();
+  const to = Math.max(0, Number(from) + by);
+  const top = to * height;
+  if (top < box.scrollTop) box.scrollTop = top;
+  if (top + height > box.scrollTop + box.clientHeight) box.scrollTop = top + height - box.clientHeight;
+  requestAnimationFrame(() => box.querySelector<HTMLElement>(`[data-place="${to}"]`)?.focus());
+}
+
