@@ -67,7 +67,9 @@ class Pictures:
         page.close()
 
     def welcome(self):
-        self.shoot(self.page(DESKTOP), "welcome")
+        page = self.page(DESKTOP)
+        page.wait_for_timeout(2000)
+        self.shoot(page, "welcome")
 
     def beams(self):
         page = self.page(DESKTOP, ["beam_search"], beams=4, width=3)
@@ -78,7 +80,7 @@ class Pictures:
         page.locator(".search[data-phase=done]").wait_for(timeout=60_000)
         page.wait_for_timeout(900)
         page.screenshot(path=self.folder / f"beam-search-{self.theme}.png")
-        page.get_by_text("Read the chosen path").click()
+        page.get_by_text("Read it").click()
         page.wait_for_timeout(500)
         self.shoot(page, "candidate")
 
@@ -95,9 +97,6 @@ class Pictures:
     def phone(self):
         page = self.page(PHONE, ["beam_search"], beams=3, width=3)
         self.ask(page)
-        page.locator(".question").scroll_into_view_if_needed()
-        page.evaluate("document.querySelector('.question').scrollIntoView({block: 'start'}); scrollBy(0, -72)")
-        page.wait_for_timeout(300)
         self.shoot(page, "phone")
 
 

@@ -17,19 +17,23 @@ export function Answer({ live }: { live: Live }) {
         <span class="label">{going ? (answer === undefined ? "Thinking" : "In the lead") : "Answer"}</span>
         <span class="big">{answer === undefined ? <i>{going ? "…" : "—"}</i> : <Short answer={answer} />}</span>
         <Facts live={live} />
+        {run.chosen && (
+          <button class="quiet" onClick={() => (reading.value = { live, id: run.chosen! })}>
+            Read it
+          </button>
+        )}
       </div>
-      {run.content && (
-        <div class="said">
-          <div class="clamp">
-            <Rendered text={run.content} />
-          </div>
-          {run.chosen && (
-            <button class="quiet" onClick={() => (reading.value = { live, id: run.chosen! })}>
-              Read the chosen path
-            </button>
-          )}
-        </div>
-      )}
+    </section>
+  );
+}
+
+/** The reply itself, as any client would get it. */
+export function Said({ content }: { content: string }) {
+  if (!content) return null;
+  return (
+    <section class="said" aria-label="Reply">
+      <h4>Reply</h4>
+      <Rendered text={content} />
     </section>
   );
 }

@@ -1,6 +1,7 @@
 import { memo } from "preact/compat";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Live } from "./live";
+import { plain } from "./plain";
 import { path, rank, type Node } from "./run";
 import { reading } from "./store";
 import { Short } from "./text";
@@ -83,7 +84,7 @@ const Lane = memo(({ live, node, place, count, lit, chosen, rank }: LaneProps) =
     >
       <span class="id">{node.id.slice(2)}</span>
       <span class="text">
-        <span>{node.error ?? tail(node.text)}</span>
+        <span>{node.error ?? plain(tail(node.text))}</span>
       </span>
       <span class="verdict">
         {node.answer !== undefined && <Short answer={node.answer} />}

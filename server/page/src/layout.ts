@@ -18,8 +18,10 @@ export interface Layout {
   radius: number;
 }
 
-const LEVEL = 84;
+const LEVEL = 88;
 const MARGIN = 30;
+/** Below the last level there is room for its scores. */
+const LABEL = 8;
 const CLOSEST = 9;
 const WIDEST = 64;
 /** A pruned leaf needs less room than one that may go on. */
@@ -51,7 +53,7 @@ export function layout(run: Run, room: number): Layout {
     root: at(placed),
     links: [],
     width,
-    height: depth + 2 * MARGIN,
+    height: depth + 2 * MARGIN + LABEL,
     radius: Math.min(8, Math.max(3.2, unit * SLIM * 0.36)),
   };
   placed.each((point) => {

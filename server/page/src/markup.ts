@@ -25,7 +25,8 @@ export function render(element: HTMLElement, text: string): void {
     .replaceAll(MARK, "")
     .replace(MATH, (_, display, dollars, inline, dollar, boxed) => {
       formulas.push({ tex: display ?? dollars ?? inline ?? dollar ?? boxed, display: Boolean(display ?? dollars) });
-      return `${MARK}${formulas.length - 1}${MARK}`;
+      const mark = `${MARK}${formulas.length - 1}${MARK}`;
+      return display ?? dollars ? `\n\n${mark}\n\n` : mark;
     });
   element.innerHTML = markdown.render(held.replace(/<\/?(answer|think)>/g, ""));
   for (const link of element.querySelectorAll("a")) Object.assign(link, { target: "_blank", rel: "noreferrer" });

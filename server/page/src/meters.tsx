@@ -4,15 +4,13 @@ import type { Limit } from "./run";
 
 const TICK = 100;
 const number = new Intl.NumberFormat("en");
-/** A limit of the server's that is so far away is no budget that anybody would watch. */
-const FAR = 1_000_000;
 
-/** What is spent, against the budget. */
+/** What is spent, against the budget: the one that was asked for, or the limit of the server's that ended the search. */
 export function Meters({ live }: { live: Live }) {
   useTicks(live.going);
   const { run } = live;
   const purposes = run.trace?.tokens;
-  const limit = (name: Limit) => live.request.reasoning_budget?.[name] ?? near(run.trace?.plan.budget[name]);
+  const limit = (name: Limit) => live.request.reasoning_budget?.[name] ?? (run.trace?.cut === name ? run.trace.plan.budget[name] : undefined);
   return (
     <dl class="meters">
       <Meter name="Tokens" value={run.tokens} limit={limit("tokens")}>
@@ -26,10 +24,6 @@ export function Meters({ live }: { live: Live }) {
       </Meter>
     </dl>
   );
-}
-
-function near(limit: number | undefined): number | undefined {
-  return limit !== undefined && limit < FAR ? limit : undefined;
 }
 
 interface Props {

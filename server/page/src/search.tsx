@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { Answer } from "./answer";
+import { Answer, Said } from "./answer";
 import { Failure } from "./failure";
 import { Lanes } from "./lanes";
 import type { Live, Phase } from "./live";
@@ -25,7 +25,7 @@ export function Search({ live }: { live: Live }) {
   return (
     <article class="search" aria-label={`Search by ${live.strategy}`} data-phase={live.phase.value}>
       <header>
-        <h3>{live.strategy.replaceAll("_", " ")}</h3>
+        <h3>{live.strategy}</h3>
         <span class="phase" role="status">
           {SAYS[live.phase.value]}
         </span>
@@ -36,6 +36,7 @@ export function Search({ live }: { live: Live }) {
       <Meters live={live} />
       {shown === "tree" ? <Tree live={live} /> : <Lanes live={live} />}
       <Votes run={run} going={live.going} />
+      <Said content={run.content} />
       <Notes live={live} />
     </article>
   );

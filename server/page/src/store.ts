@@ -94,6 +94,7 @@ export function ask(): void {
   reading.value = undefined;
   question.value = form.value.question.trim();
   lives.value = requests(form.value).map((request) => new Live(request, stepwise(request.reasoning_strategy.name)));
+  requestAnimationFrame(() => document.querySelector(".stage")?.scrollIntoView());
   for (const live of lives.value)
     void live.ask().then(() => {
       if (live.refusal?.status === 401) locked.value = ask;

@@ -3,6 +3,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import { described } from "./lanes";
 import { layout, type Layout, type Placed } from "./layout";
 import type { Live } from "./live";
+import { plain } from "./plain";
 import { path, rank, type Node } from "./run";
 import { reading } from "./store";
 import { Short } from "./text";
@@ -101,7 +102,7 @@ const Spot = memo(({ live, node, x, y, radius, state, score, rank, pruned, lit, 
     <circle class="dot" r={pruned ? radius * 0.7 : radius} />
     {state === "lost" && <path class="cross" d={`M${-radius},${-radius}L${radius},${radius}M${radius},${-radius}L${-radius},${radius}`} />}
     {!pruned && score !== undefined && radius > 5 && (
-      <text x={radius + 5} y="4" aria-hidden="true">
+      <text y={radius + 14} aria-hidden="true">
         {score.toFixed(2)}
       </text>
     )}
@@ -110,7 +111,7 @@ const Spot = memo(({ live, node, x, y, radius, state, score, rank, pruned, lit, 
 
 /** A look at one step, beside it. */
 function Glimpse({ at: { node, x, y }, width }: { at: Placed; width: number }) {
-  const text = node.error ?? node.text.trim();
+  const text = node.error ?? plain(node.text.trim());
   return (
     <div class="glimpse" data-side={x > width / 2 ? "left" : "right"} style={{ left: `${x}px`, top: `${y}px` }} aria-hidden="true">
       <header>
