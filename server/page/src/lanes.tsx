@@ -6,12 +6,14 @@ import { path, rank, type Node } from "./run";
 import { reading } from "./store";
 import { Short } from "./text";
 
-/** Pixels of a lane, by how many there are at most. */
-const HEIGHTS: [number, number][] = [
-  [6, 84],
-  [16, 60],
-  [Infinity, 36],
+/** Lines of text in a lane, by how many lanes there are at most. */
+const LINES: [number, number][] = [
+  [6, 4],
+  [16, 2],
+  [Infinity, 1],
 ];
+/** Pixels of a line of text, and of a lane beside its text. */
+const [LINE, AROUND] = [18, 18];
 /** Characters of a lane's text that are shown: its last ones. */
 const TAIL = 480;
 /** Lanes above and below those in sight that are there all the same. */
@@ -22,7 +24,8 @@ export function Lanes({ live }: { live: Live }) {
   live.frame.value;
   const { run } = live;
   const ids = [...run.nodes.keys()];
-  const height = HEIGHTS.find(([most]) => ids.length <= most)![1];
+  const lines = LINES.find(([most]) => ids.length <= most)![1];
+  const height = lines * LINE + AROUND;
   const box = useRef<HTMLUListElement>(null);
   const [[first, last], see] = useState([0, 40]);
   const look = () => {
@@ -34,7 +37,7 @@ export function Lanes({ live }: { live: Live }) {
   useLayoutEffect(look, [ids.length, height]);
   const lit = new Set(path(run, run.chosen));
   return (
-    <ul class="lanes" ref={box} onScroll={look} onKeyDown={(event) => walk(event, box.current!, height)} style={{ "--lane": `${height}px` }} aria-label="Samples" tabIndex={-1}>
+    <ul class="lanes" ref={box} onScroll={look} onKeyDown={(event) => walk(event, box.current!, height)} style={{ "--lane": `${height}px`, "--text": `${lines * LINE}px` }} aria-label="Samples" tabIndex={-1}>
       <li aria-hidden="true" style={{ height: `${Math.min(first, ids.length) * height}px` }} />
       {ids.slice(first, last).map((id, at) => {
         const node = run.nodes.get(id)!;

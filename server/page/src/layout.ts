@@ -16,6 +16,8 @@ export interface Layout {
   width: number;
   height: number;
   radius: number;
+  /** Whether there is room for a score below every node. */
+  roomy: boolean;
 }
 
 const LEVEL = 88;
@@ -24,6 +26,7 @@ const MARGIN = 30;
 const LABEL = 8;
 const CLOSEST = 9;
 const WIDEST = 64;
+const SCORE = 28;
 /** A pruned leaf needs less room than one that may go on. */
 const SLIM = 0.62;
 const FULL = 1;
@@ -54,6 +57,7 @@ export function layout(run: Run, room: number): Layout {
     links: [],
     width,
     height: depth + 2 * MARGIN + LABEL,
+    roomy: unit >= SCORE,
     radius: Math.min(8, Math.max(3.2, unit * SLIM * 0.36)),
   };
   placed.each((point) => {

@@ -42,7 +42,7 @@ function Meter({ name, value, limit, digits = 0, children }: Props) {
       <dt>{name}</dt>
       <dd>
         <b>{shown}</b>
-        {limit !== undefined && <span> of {number.format(limit)}</span>}
+        <span> {limit === undefined ? "no limit" : `of ${number.format(limit)}`}</span>
         <span class="track" aria-hidden="true">
           <span style={{ transform: `scaleX(${share})` }} />
         </span>

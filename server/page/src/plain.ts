@@ -35,7 +35,7 @@ export function plain(text: string): string {
     .replace(/\\(?:boxed|text|mathrm|mathbf|operatorname|sqrt)\{([^{}]*)\}/g, (all, inner) =>
       all.startsWith("\\sqrt") ? `√(${inner})` : inner,
     )
-    .replace(/\\([a-zA-Z]+) ?/g, (all, name) => SIGNS[name] ?? all)
+    .replace(/\\([a-zA-Z]+)/g, (all, name) => SIGNS[name] ?? all)
     .replace(/\\[()[\],;! ]|\$/g, "")
     .replace(/\*\*/g, "")
     .replace(/\s*\n\s*/g, " ");

@@ -249,7 +249,6 @@ export function whole(run: Run, node: Node, steps: boolean): string {
 }
 
 /** How good a score is among all of the run's, from 0 to 1. */
-export function rank(run: Run, score: number): number {
-  const [low, high] = [Math.min(0, run.scores[0]), Math.max(1, run.scores[1])];
-  return (score - low) / (high - low);
+export function rank({ scores: [low, high] }: Run, score: number): number {
+  return high > low ? (score - low) / (high - low) : 1;
 }

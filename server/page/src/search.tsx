@@ -34,8 +34,9 @@ export function Search({ live }: { live: Live }) {
       {live.refusal && <Failure refusal={live.refusal} />}
       <Answer live={live} />
       <Meters live={live} />
+      {!live.stepwise && <Votes run={run} going={live.going} />}
       {shown === "tree" ? <Tree live={live} /> : <Lanes live={live} />}
-      <Votes run={run} going={live.going} />
+      {live.stepwise && <Votes run={run} going={live.going} />}
       <Said content={run.content} />
       <Notes live={live} />
     </article>

@@ -40,6 +40,7 @@ export function Tree({ live }: { live: Live }) {
             x={x}
             y={y}
             radius={drawn.radius}
+            roomy={drawn.roomy}
             state={node.state}
             score={node.score}
             rank={node.score === undefined ? -1 : rank(run, node.score)}
@@ -67,6 +68,7 @@ interface SpotProps {
   x: number;
   y: number;
   radius: number;
+  roomy: boolean;
   state: string;
   score?: number;
   rank: number;
@@ -77,7 +79,7 @@ interface SpotProps {
   look: (id?: string) => void;
 }
 
-const Spot = memo(({ live, node, x, y, radius, state, score, rank, pruned, lit, chosen, stop, look }: SpotProps) => (
+const Spot = memo(({ live, node, x, y, radius, roomy, state, score, rank, pruned, lit, chosen, stop, look }: SpotProps) => (
   <g
     class="spot"
     style={{ transform: `translate(${x.toFixed(1)}px, ${y}px)`, "--rank": rank }}
@@ -101,7 +103,7 @@ const Spot = memo(({ live, node, x, y, radius, state, score, rank, pruned, lit, 
     {state === "stop" && <circle class="ring" r={radius + 3} />}
     <circle class="dot" r={pruned ? radius * 0.7 : radius} />
     {state === "lost" && <path class="cross" d={`M${-radius},${-radius}L${radius},${radius}M${radius},${-radius}L${-radius},${radius}`} />}
-    {!pruned && score !== undefined && radius > 5 && (
+    {!pruned && score !== undefined && (lit || roomy || node.children.length > 0) && (
       <text y={radius + 14} aria-hidden="true">
         {score.toFixed(2)}
       </text>
