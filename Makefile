@@ -5,19 +5,28 @@ CASES ?= 20000
 VENV := .venv/bin
 COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: run test test-all chaos soak fuzz lint format lock clean audit bench
+.PHONY: run page screenshots test test-all chaos soak fuzz lint format lock clean audit bench
 
 # Serve on 127.0.0.1:8000 (PONDER_PORT moves it); MODEL is a Hugging Face id or a folder.
 run:
 	$(PYTHON) deploy/install.py gateway engine $(if $(MODEL),,model)
 	$(VENV)/ponder serve $(if $(MODEL),--model '$(MODEL)')
 
+# The page at `/`, from its sources: server/page/dist. `make screenshots` takes the pictures of docs/page.md.
+page:
+	$(PYTHON) deploy/install.py dev clients page
+	$(VENV)/python deploy/page.py
+
+screenshots:
+	$(PYTHON) deploy/install.py dev
+	$(VENV)/python -m tests.page.screenshots
+
 test:
-	$(PYTHON) deploy/install.py dev engine model clients
+	$(PYTHON) deploy/install.py dev engine model clients page
 	$(VENV)/python -m pytest -m "not slow"
 
 test-all:
-	$(PYTHON) deploy/install.py dev engine model clients
+	$(PYTHON) deploy/install.py dev engine model clients page
 	$(VENV)/python -m pytest
 
 # Every fault of an engine with every strategy, in some ten minutes.
@@ -56,7 +65,7 @@ bench:
 	$(PYTHON) deploy/install.py dev
 	$(VENV)/python -m benchmarks.overhead --peers
 
-# Pins move only when LOCK=--upgrade is given. Those of npm: `npm install --package-lock-only` in tests/clients/js.
+# Pins move only when LOCK=--upgrade is given. Those of npm: `npm install --package-lock-only` in tests/clients/js and server/page.
 lock:
 	$(PYTHON) deploy/install.py dev
 	$(COMPILE) $(LOCK) pyproject.toml deploy/lock/build.in --output-file deploy/lock/gateway.txt

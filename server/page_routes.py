@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from fastapi import FastAPI
-from starlette.responses import FileResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -48,12 +49,14 @@ def is_public(path: str) -> bool:
     return path == ROOT or path.startswith(ASSETS)
 
 
-async def page() -> FileResponse:
-    """The page where one sees a search."""
-    return FileResponse(BUILT / "index.html", headers=HEADERS)
-
-
 def install(app: FastAPI) -> None:
     """Serve the page from `app`."""
-    app.add_api_route(ROOT, page, methods=["GET", "HEAD"], include_in_schema=False, response_class=Response)
+    built = StaticFiles(directory=BUILT)
+
+    async def page(request: Request) -> Response:
+        response = await built.get_response("index.html", request.scope)
+        response.headers.update(HEADERS)
+        return response
+
+    app.add_route(ROOT, page, methods=["GET", "HEAD"], include_in_schema=False)
     app.mount(ASSETS.rstrip("/"), Assets(directory=BUILT / "assets"), name="assets")

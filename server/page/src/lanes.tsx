@@ -37,7 +37,7 @@ export function Lanes({ live }: { live: Live }) {
   useLayoutEffect(look, [ids.length, height]);
   const lit = new Set(path(run, run.chosen));
   return (
-    <ul class="lanes" ref={box} onScroll={look} onKeyDown={(event) => walk(event, box.current!, height)} style={{ "--lane": `${height}px`, "--text": `${lines * LINE}px` }} aria-label="Samples" tabIndex={-1}>
+    <ul class="lanes" ref={box} data-lines={lines} onScroll={look} onKeyDown={(event) => walk(event, box.current!, height)} style={{ "--lane": `${height}px`, "--text": `${lines * LINE}px` }} aria-label="Samples" tabIndex={-1}>
       <li aria-hidden="true" style={{ height: `${Math.min(first, ids.length) * height}px` }} />
       {ids.slice(first, last).map((id, at) => {
         const node = run.nodes.get(id)!;
