@@ -24,7 +24,7 @@ STEPS = (
         rf"There are $1000/3 \approx 333$ multiples of $3$, and {FIVES} of $5$.": WRONG,
     },
     {
-        r"Both at once means divisible by $\operatorname{lcm}(3, 5) = 15$: that is $\lfloor 999/15 \rfloor = 66$.": RIGHT,
+        r"Both at once means divisible by $\operatorname{lcm}(3, 5) = 15$: $\lfloor 999/15 \rfloor = 66$.": RIGHT,
         r"The overlap holds the multiples of $15$, and $15 \cdot 66 = 990 < 1000$, so $|A \cap B| = 66$.": RIGHT,
         rf"Multiples of both are multiples of $15$; there are {BOTH} of them.": WRONG,
     },

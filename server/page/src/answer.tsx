@@ -12,7 +12,7 @@ export function Answer({ live }: { live: Live }) {
   const going = live.going && !run.trace;
   if (live.phase.value === "failed" && !run.content) return null;
   return (
-    <section class="answer" data-going={going} aria-label={going ? "Leading answer" : "Answer"}>
+    <div class="answer" role="group" data-going={going} aria-label={going ? "Leading answer" : "Answer"}>
       <div class="headline">
         <span class="label">{going ? (answer === undefined ? "Thinking" : "In the lead") : "Answer"}</span>
         <span class="big">{answer === undefined ? <i>{going ? "…" : "—"}</i> : <Short answer={answer} />}</span>
@@ -23,7 +23,7 @@ export function Answer({ live }: { live: Live }) {
           </button>
         )}
       </div>
-    </section>
+    </div>
   );
 }
 
@@ -31,10 +31,10 @@ export function Answer({ live }: { live: Live }) {
 export function Said({ content }: { content: string }) {
   if (!content) return null;
   return (
-    <section class="said" aria-label="Reply">
-      <h4>Reply</h4>
+    <div class="said" role="group" aria-label="Reply">
+      <h3>Reply</h3>
       <Rendered text={content} />
-    </section>
+    </div>
   );
 }
 

@@ -31,7 +31,7 @@ export function App() {
 function Runs() {
   return (
     <>
-      <h2 class="question">{question.value}</h2>
+      <h1 class="question">{question.value}</h1>
       <div class="runs" data-count={lives.value.length}>
         {lives.value.map((live, index) => (
           <Search key={live.begun + index} live={live} />

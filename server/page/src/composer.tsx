@@ -37,12 +37,13 @@ export function Composer() {
         )}
         <Budget />
         <div class="ask">
+          {/* Keys, for one button that turns from the one into the other would end the click as a question. */}
           {going ? (
-            <button type="button" class="primary stop" onClick={stop}>
+            <button key="stop" type="button" class="primary stop" onClick={stop}>
               <Icon name="stop" /> Stop
             </button>
           ) : (
-            <button class="primary" disabled={!form.value.question.trim() || !form.value.model}>
+            <button key="ask" class="primary" disabled={!form.value.question.trim() || !form.value.model}>
               <Icon name="ask" /> Ask <kbd>Ctrl ↵</kbd>
             </button>
           )}

@@ -22,7 +22,7 @@ export function Failure({ refusal }: { refusal: Refusal }) {
   const left = useCountdown(refusal.again ?? 0);
   return (
     <section class="failure" role="alert">
-      <h4>{refusal.code === "overloaded" ? "Too many requests wait" : (TITLES[refusal.status] ?? "The request failed")}</h4>
+      <h3>{refusal.code === "overloaded" ? "Too many requests wait" : (TITLES[refusal.status] ?? "The request failed")}</h3>
       <p>{refusal.message}</p>
       <footer>
         {refusal.status > 0 && refusal.status !== 200 && <code>{refusal.status}</code>}

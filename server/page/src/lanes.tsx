@@ -82,14 +82,14 @@ const Lane = memo(({ live, node, place, count, lit, chosen, rank }: LaneProps) =
       data-lit={lit}
       data-chosen={chosen}
       tabIndex={place === 0 ? 0 : -1}
-      aria-label={described(node, chosen)}
       onClick={() => (reading.value = { live, id: node.id })}
     >
-      <span class="id">{node.id.slice(2)}</span>
-      <span class="text">
+      <span class="unseen">{described(node, chosen)}</span>
+      <span class="id" aria-hidden="true">{node.id.slice(2)}</span>
+      <span class="text" aria-hidden="true">
         <span>{node.error ?? plain(tail(node.text))}</span>
       </span>
-      <span class="verdict">
+      <span class="verdict" aria-hidden="true">
         {node.answer !== undefined && <Short answer={node.answer} />}
         {node.score !== undefined && (
           <span class="score" style={{ "--rank": rank }}>
@@ -97,7 +97,7 @@ const Lane = memo(({ live, node, place, count, lit, chosen, rank }: LaneProps) =
           </span>
         )}
       </span>
-      <span class="tokens">{node.tokens}</span>
+      <span class="tokens" aria-hidden="true">{node.tokens}</span>
     </button>
   </li>
 ));

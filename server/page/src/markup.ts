@@ -1,9 +1,9 @@
-/** Model text as elements: Markdown without HTML, and TeX. What a model writes is never parsed as markup of ours. */
+/** Model text as elements: Markdown without HTML, pictures or links, and TeX. What a model writes is never parsed as markup of ours. */
 
 import katex from "katex";
 import MarkdownIt from "markdown-it";
 
-const markdown = new MarkdownIt({ html: false, linkify: false, breaks: true }).disable("image");
+const markdown = new MarkdownIt({ html: false, linkify: false, breaks: true }).disable(["image", "link", "autolink"]);
 
 /** TeX between \[ \], $$ $$, \( \) or $ $; and a \boxed{…} that stands alone, as models love to write it. */
 const MATH =
@@ -29,7 +29,6 @@ export function render(element: HTMLElement, text: string): void {
       return display ?? dollars ? `\n\n${mark}\n\n` : mark;
     });
   element.innerHTML = markdown.render(held.replace(/<\/?(answer|think)>/g, ""));
-  for (const link of element.querySelectorAll("a")) Object.assign(link, { target: "_blank", rel: "noreferrer" });
   const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
   const texts: Text[] = [];
   while (walker.nextNode()) texts.push(walker.currentNode as Text);

@@ -25,7 +25,7 @@ export function Search({ live }: { live: Live }) {
   return (
     <article class="search" aria-label={`Search by ${live.strategy}`} data-phase={live.phase.value}>
       <header>
-        <h3>{live.strategy}</h3>
+        <h2>{live.strategy}</h2>
         <span class="phase" role="status">
           {SAYS[live.phase.value]}
         </span>

@@ -14,10 +14,10 @@ export function Votes({ run, going }: { run: Run; going: boolean }) {
   const total = all.reduce((sum, { count }) => sum + count, 0);
   const colour = colours(run);
   return (
-    <section class="votes" aria-label="Votes">
-      <h4>
+    <div class="votes" role="group" aria-label="Votes">
+      <h3>
         Votes <small>{total}</small>
-      </h4>
+      </h3>
       <div class="bar-of-votes" aria-hidden="true">
         {all.map(({ answer, count }) => (
           <span key={answer} data-colour={answer === first ? "first" : colour.get(answer)} style={{ flexGrow: count }} />
@@ -34,7 +34,7 @@ export function Votes({ run, going }: { run: Run; going: boolean }) {
         ))}
         {all.length > SHOWN && <li>and {all.length - SHOWN} more</li>}
       </ul>
-    </section>
+    </div>
   );
 }
 

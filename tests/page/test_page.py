@@ -1,0 +1,330 @@
+"""The page in a real browser: what is asked there, and what of the search is seen."""
+
+import json
+import time
+
+import pytest
+
+from deploy import install
+from tests.page.browser import PHONE
+from tests.page.conftest import MODEL
+from tests.page.worked import QUESTION
+from tests.serving import ponder
+from tests.tenants import ALICE, settings
+
+SOON = 20_000
+"""Milliseconds within which all of these are over, on a busy machine too."""
+
+
+def choose(page, *strategies, **values):
+    """Fill in strategies, and settings of the first."""
+    page.get_by_role("combobox", name="Model").locator("option").first.wait_for(state="attached")
+    for index, name in enumerate(strategies):
+        if index:
+            page.get_by_role("button", name="Compare with another strategy").click()
+        page.get_by_role("combobox", name="Strategy").nth(index).select_option(name)
+    if values:
+        page.get_by_text("Settings").first.click()
+    for name, value in values.items():
+        page.get_by_label(name, exact=True).first.fill(str(value))
+
+
+def ask(page, *strategies, question=QUESTION, **values):
+    choose(page, *strategies, **values)
+    page.get_by_role("textbox", name="Question").fill(question)
+    page.keyboard.press("Control+Enter")
+
+
+def over(page, phase="done", count=1):
+    """Wait until so many searches have ended thus."""
+    page.locator(f".search[data-phase={phase}]").nth(count - 1).wait_for(timeout=SOON)
+
+
+def until(true, seconds=SOON / 1000):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_beam_search_is_seen_as_a_tree_that_grows(opened, server):
+    page = opened(server.url)
+    ask(page, "beam_search", beams=2, width=3)
+    sizes = set()
+    while not page.locator(".search[data-phase=done]").count():
+        sizes.add(page.locator(".spot").count())
+        page.wait_for_timeout(30)
+    assert len(sizes) > 3, "it grew before it was over"
+    spots = page.locator(".spot")
+    assert spots.count() == 6 * 5
+    assert page.locator(".spot[data-pruned=true]").count() >= 3
+    assert page.locator(".spot[data-scored=true]").count() == 30
+    lit = page.locator(".spot[data-lit=true]")
+    assert lit.count() == 5, "one step a level"
+    chosen = page.locator(".spot[data-chosen=true]").get_attribute("data-id")
+    assert all(chosen.startswith(lit.nth(at).get_attribute("data-id")) for at in range(5))
+    assert "chosen" in page.locator(".spot[data-chosen=true]").get_attribute("aria-label")
+
+
+def test_votes_settle_on_what_the_reply_says(opened, server):
+    page = opened(server.url)
+    ask(page, "self_consistency", n=12)
+    page.locator(".lane").first.wait_for()
+    over(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    [run] = json.loads(download.value.path().read_text())["runs"]
+    [choice] = run["records"][-1][1]["trace"]["choices"]
+    first = page.locator(".votes li[data-first=true]")
+    assert first.inner_text().split() == [choice["answer"], str(choice["votes"][choice["answer"]])]
+    assert page.locator(".votes h3 small").inner_text() == str(sum(choice["votes"].values()))
+    assert page.locator(".answer .big").inner_text() == choice["answer"]
+    assert page.locator(".lane").count() == 12
+    assert page.locator(".lane[data-chosen=true]").get_attribute("data-id") == choice["chosen"]
+
+
+def test_what_is_spent_is_what_the_server_counts(opened, server):
+    page = opened(server.url)
+    before = server.engine.generated
+    ask(page, "best_of_n", n=5)
+    over(page)
+    tokens, samples, _ = page.locator(".meter b").all_inner_texts()
+    assert int(tokens.replace(",", "")) == server.engine.generated - before
+    assert samples == "5"
+
+
+def test_a_candidate_is_read_in_full_with_its_math(opened, server):
+    page = opened(server.url)
+    ask(page, "beam_search", beams=1, width=2)
+    over(page)
+    page.locator(".spot[data-chosen=true]").click()
+    drawer = page.get_by_role("dialog")
+    assert drawer.locator(".body .katex").count() >= 3
+    assert drawer.locator(".body .katex-error").count() == 0
+    assert "boxed" in drawer.locator(".body .katex annotation").last.text_content()
+    page.get_by_role("button", name="As it was written").click()
+    assert r"\boxed{" in drawer.locator("pre").inner_text()
+
+
+def test_two_strategies_answer_one_question_side_by_side(opened, server):
+    page = opened(server.url)
+    ask(page, "dvts", "self_consistency", trees=2, width=2)
+    over(page, count=2)
+    boxes = [page.locator(".search").nth(at).bounding_box() for at in (0, 1)]
+    assert boxes[0]["y"] == boxes[1]["y"]
+    assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+    assert page.locator(".search .tree").count() == page.locator(".search .lanes").count() == 1
+
+
+def shown(page):
+    """All that a page shows of its searches."""
+    return page.locator(".search").all_inner_texts(), page.locator(".spot, .lane").evaluate_all(
+        "all => all.map(one => JSON.stringify(one.dataset) + (one.getAttribute('aria-label') ?? one.textContent))"
+    )
+
+
+@pytest.mark.parametrize("way", ["button", "drop"])
+def test_a_run_that_was_exported_looks_the_same_when_it_is_opened(opened, server, tmp_path, way):
+    page = opened(server.url)
+    ask(page, "beam_search", "self_consistency", beams=2, width=2)
+    over(page, count=2)
+    before = shown(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    download.value.save_as(tmp_path / "run.json")
+    page.reload()
+    if way == "button":
+        page.locator("input[type=file]").set_input_files(tmp_path / "run.json")
+    else:
+        page.evaluate(
+            "text => { const data = new DataTransfer(); data.items.add(new File([text], 'run.json'));"
+            "dispatchEvent(new DragEvent('drop', {dataTransfer: data})) }",
+            (tmp_path / "run.json").read_text(),
+        )
+    over(page, count=2)
+    assert shown(page) == before
+    assert page.locator(".question").inner_text() == QUESTION
+    page.get_by_role("button", name="Replay").click()
+    page.locator(".search[data-phase=replaying]").first.wait_for()
+    over(page, count=2)
+    assert shown(page) == before
+
+
+def test_a_file_that_is_no_run_is_told(opened, server, tmp_path):
+    (tmp_path / "note.json").write_text('{"hello": 1}')
+    page = opened(server.url)
+    page.locator("input[type=file]").set_input_files(tmp_path / "note.json")
+    assert "note.json cannot be opened" in page.get_by_role("alert").inner_text()
+
+
+def test_stop_ends_the_work_upstream(opened, portal):
+    with portal.wrap_async_context_manager(ponder(lambda _: "and so on " * 2000, delay=0.01)) as slow:
+        page = opened(slow.url)
+        ask(page, "self_consistency", n=8)
+        until(lambda: slow.engine.running == 8)
+        page.get_by_role("button", name="Stop").click()
+        over(page, "stopped")
+        until(lambda: slow.engine.running == 0)
+        assert slow.engine.aborted == 8
+
+
+def test_a_server_with_keys_asks_for_one_and_the_tab_keeps_it(opened, portal):
+    with portal.wrap_async_context_manager(ponder(settings=settings())) as locked:
+        page = opened(locked.url, expected=[401])
+        page.get_by_label("Key", exact=True).fill("pk-wrong")
+        page.keyboard.press("Enter")
+        page.get_by_text("It does not know the one that was given.").wait_for()
+        page.get_by_label("Key", exact=True).fill(ALICE)
+        page.get_by_role("button", name="Continue").click()
+        ask(page, "single")
+        over(page)
+        page.reload()
+        ask(page, "single")
+        over(page)
+        assert ALICE not in page.evaluate("JSON.stringify(localStorage) + document.cookie")
+
+
+def test_a_quota_that_is_used_up_is_told_with_the_time_to_wait(opened, portal):
+    quota = settings(alice={"requests_per_minute": 1})
+    with portal.wrap_async_context_manager(ponder(settings=quota)) as narrow:
+        page = opened(narrow.url, expected=[401, 429])
+        page.get_by_label("Key", exact=True).fill(ALICE)
+        page.keyboard.press("Enter")
+        ask(page, "single")
+        over(page)
+        page.keyboard.press("Control+Enter")
+        over(page, "failed")
+        assert page.get_by_role("alert").locator("h3").inner_text() == "The quota is used up"
+        assert page.get_by_role("button", name="Try again in").is_disabled()
+
+
+def test_engines_that_are_gone_are_told(opened, portal):
+    with portal.wrap_async_context_manager(ponder()) as served:
+        page = opened(served.url, expected=[502, 503])
+        choose(page, "single")
+        portal.call(served.engine.close)
+        ask(page)
+        over(page, "failed")
+        assert page.get_by_role("alert").locator("h3").inner_text() in ("No engine answers", "The engine failed")
+
+
+def test_settings_that_the_server_refuses_are_told_by_name(opened, server):
+    page = opened(server.url, expected=[400])
+    ask(page, "beam_search", beams=0)
+    over(page, "failed")
+    assert "beams" in page.get_by_role("alert").inner_text()
+
+
+def test_it_can_all_be_done_by_keyboard(opened, server):
+    page = opened(server.url)
+    choose(page)
+    page.get_by_role("textbox", name="Question").focus()
+    page.keyboard.type(QUESTION)
+    for label in ("Model", "Strategy", "Verifier"):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.labels[0].innerText").startswith(label)
+    page.get_by_role("combobox", name="Strategy").focus()
+    page.keyboard.type("beam")
+    page.get_by_role("textbox", name="Question").focus()
+    page.keyboard.press("Control+Enter")
+    over(page)
+    page.locator(".spot[tabindex='0']").focus()
+    walked = []
+    for press in ("ArrowRight", "ArrowRight", "ArrowLeft"):
+        page.keyboard.press(press)
+        walked.append(page.evaluate("document.activeElement.dataset.id"))
+    assert walked[0] == walked[2] != walked[1]
+    page.keyboard.press("Enter")
+    title = page.get_by_role("dialog").get_by_role("heading")
+    assert title.inner_text() == f"Candidate {walked[2].removeprefix('0.')}"
+    page.keyboard.press("ArrowRight")
+    assert title.inner_text() != f"Candidate {walked[2].removeprefix('0.')}"
+    page.keyboard.press("Escape")
+    assert page.get_by_role("dialog").count() == 0
+    assert page.evaluate("document.activeElement.dataset.id") == walked[2], "focus is where it was"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_passes_the_rules_of_axe(opened, server, theme):
+    axe = (install.page_folder() / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    page = opened(server.url, color_scheme=theme, reduced_motion="reduce")
+    choose(page)
+    page.evaluate(axe)
+    assert violations(page) == []
+    ask(page, "beam_search", "self_consistency", beams=2, width=2)
+    over(page, count=2)
+    page.wait_for_timeout(700)
+    assert violations(page) == []
+    page.locator(".lane").first.click()
+    page.wait_for_timeout(500)
+    assert violations(page) == []
+
+
+def violations(page):
+    return [
+        (one["id"], [(node["target"], node["failureSummary"]) for node in one["nodes"]][:3])
+        for one in page.evaluate("axe.run().then(({violations}) => violations)")
+    ]
+
+
+def test_nothing_is_wider_than_a_phone(opened, server):
+    page = opened(server.url, PHONE)
+    ask(page, "beam_search", "self_consistency", beams=2, width=2)
+    over(page, count=2)
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    page.locator(".lane").first.click()
+    assert page.get_by_role("dialog").bounding_box()["width"] == pytest.approx(PHONE["width"])
+
+
+def test_the_theme_follows_the_system_until_somebody_chooses(opened, server):
+    page = opened(server.url, color_scheme="dark")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(ground)
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"dark => {ground} !== dark", arg=dark)
+    page.get_by_role("button", name="Use the dark theme").click()
+    page.reload()
+    assert page.evaluate(ground) == dark
+
+
+def test_256_samples_are_followed_and_only_those_in_sight_are_elements(opened, server):
+    page = opened(server.url)
+    choose(page, "self_consistency", n=256)
+    page.get_by_label("Tokens", exact=True).fill("")
+    page.get_by_label("early stop").select_option("none")
+    page.evaluate(
+        "window.frames_seen = 0; const count = () => { frames_seen++; requestAnimationFrame(count) }; count()"
+    )
+    page.get_by_role("textbox", name="Question").fill(QUESTION)
+    page.keyboard.press("Control+Enter")
+    page.locator(".lane").first.wait_for()
+    page.evaluate("frames_seen = 0")
+    over(page)
+    seconds = float(page.locator(".meter b").nth(2).inner_text())
+    assert page.evaluate("frames_seen") > 10 * seconds, "the page went on to draw while all of them grew"
+    assert page.locator(".meter b").nth(1).inner_text() == "256"
+    assert page.locator(".lane").count() < 60
+    page.locator(".lanes").evaluate("all => all.scrollTo(0, all.scrollHeight)")
+    page.locator(".lane[data-id='0.255']").wait_for()
+
+
+def test_what_a_model_writes_is_never_markup(opened, portal):
+    hostile = (
+        "<img src=x onerror=alert(1)> <script>alert(2)</script> [a](javascript:alert(3)) ![b](http://192.0.2.1/c.png) "
+        r"$\href{javascript:alert(4)}{x}$ $\includegraphics{http://192.0.2.1/d.png}$ \boxed{<b>5</b>}"
+    )
+    with portal.wrap_async_context_manager(ponder(lambda _: hostile)) as served:
+        page = opened(served.url)
+        page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+        ask(page, "single")
+        over(page)
+        page.locator(".lane").first.click()
+        page.get_by_role("dialog").wait_for()
+        found = page.locator(".rendered :is(img, script, b, a), .short b")
+        assert found.count() == 0
+
+
+def test_the_model_that_is_named_is_asked(opened, server):
+    page = opened(server.url)
+    choose(page)
+    assert page.get_by_role("combobox", name="Model").input_value() == MODEL
