@@ -8,7 +8,7 @@ from tests.page.worked import worked
 from tests.processes import served
 
 MODEL = "worked"
-DELAY = 0.001
+DELAY = 0.002
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from benchmarks.engine_replies import Reply
 from deploy import install
 from tests.page.browser import PHONE
 from tests.page.conftest import MODEL
@@ -49,12 +50,13 @@ def until(true, seconds=SOON / 1000):
 
 def test_a_beam_search_is_seen_as_a_tree_that_grows(opened, server):
     page = opened(server.url)
+    page.evaluate(
+        "window.sizes = new Set(); const look = () => {"
+        " sizes.add(document.querySelectorAll('.spot').length); requestAnimationFrame(look) }; look()"
+    )
     ask(page, "beam_search", beams=2, width=3)
-    sizes = set()
-    while not page.locator(".search[data-phase=done]").count():
-        sizes.add(page.locator(".spot").count())
-        page.wait_for_timeout(30)
-    assert len(sizes) > 3, "it grew before it was over"
+    over(page)
+    assert page.evaluate("sizes.size") > 3, "it grew before it was over"
     spots = page.locator(".spot")
     assert spots.count() == 6 * 5
     assert page.locator(".spot[data-pruned=true]").count() >= 3
@@ -123,27 +125,27 @@ def shown(page):
     )
 
 
-@pytest.mark.parametrize("way", ["button", "drop"])
-def test_a_run_that_was_exported_looks_the_same_when_it_is_opened(opened, server, tmp_path, way):
+def test_a_run_that_was_exported_looks_the_same_when_it_is_opened_dropped_or_replayed(opened, server, tmp_path):
     page = opened(server.url)
     ask(page, "beam_search", "self_consistency", beams=2, width=2)
     over(page, count=2)
-    before = shown(page)
+    before, file = shown(page), tmp_path / "run.json"
     with page.expect_download() as download:
         page.get_by_role("button", name="Export").click()
-    download.value.save_as(tmp_path / "run.json")
+    download.value.save_as(file)
     page.reload()
-    if way == "button":
-        page.locator("input[type=file]").set_input_files(tmp_path / "run.json")
-    else:
-        page.evaluate(
-            "text => { const data = new DataTransfer(); data.items.add(new File([text], 'run.json'));"
-            "dispatchEvent(new DragEvent('drop', {dataTransfer: data})) }",
-            (tmp_path / "run.json").read_text(),
-        )
+    page.locator("input[type=file]").set_input_files(file)
     over(page, count=2)
     assert shown(page) == before
     assert page.locator(".question").inner_text() == QUESTION
+    page.reload()
+    page.evaluate(
+        "text => { const data = new DataTransfer(); data.items.add(new File([text], 'run.json'));"
+        "dispatchEvent(new DragEvent('drop', {dataTransfer: data})) }",
+        file.read_text(),
+    )
+    over(page, count=2)
+    assert shown(page) == before
     page.get_by_role("button", name="Replay").click()
     page.locator(".search[data-phase=replaying]").first.wait_for()
     over(page, count=2)
@@ -291,21 +293,37 @@ def test_256_samples_are_followed_and_only_those_in_sight_are_elements(opened, s
     page = opened(server.url)
     choose(page, "self_consistency", n=256)
     page.get_by_label("Tokens", exact=True).fill("")
+    page.get_by_label("Tokens of one path").fill("120")
     page.get_by_label("early stop").select_option("none")
-    page.evaluate(
-        "window.frames_seen = 0; const count = () => { frames_seen++; requestAnimationFrame(count) }; count()"
-    )
     page.get_by_role("textbox", name="Question").fill(QUESTION)
+    page.evaluate(
+        "window.spent = new Set(); const look = () => {"
+        " spent.add(document.querySelector('.meter b')?.innerText); requestAnimationFrame(look) }; look()"
+    )
     page.keyboard.press("Control+Enter")
-    page.locator(".lane").first.wait_for()
-    page.evaluate("frames_seen = 0")
     over(page)
-    seconds = float(page.locator(".meter b").nth(2).inner_text())
-    assert page.evaluate("frames_seen") > 10 * seconds, "the page went on to draw while all of them grew"
+    assert page.evaluate("spent.size") > 10, "it was drawn while they grew"
     assert page.locator(".meter b").nth(1).inner_text() == "256"
     assert page.locator(".lane").count() < 60
     page.locator(".lanes").evaluate("all => all.scrollTo(0, all.scrollHeight)")
     page.locator(".lane[data-id='0.255']").wait_for()
+
+
+def test_samples_that_are_lost_are_marked_and_told(opened, portal):
+    def breaking(ask):
+        return Reply("4 <answer>4</answer>", fault="frame" if ask.index == 3 else None)
+
+    with portal.wrap_async_context_manager(ponder(breaking, delay=0.001)) as served:
+        page = opened(served.url)
+        choose(page, "self_consistency")
+        page.get_by_text("Settings").first.click()
+        page.get_by_label("early stop").select_option("none")
+        ask(page)
+        over(page)
+        lost = page.locator(".lane[data-state=lost]")
+        assert lost.count() > 0
+        assert f"{lost.count()} lost" in page.locator(".answer").inner_text()
+        assert page.locator(".notes li[data-kind=lost]").count() == lost.count()
 
 
 def test_what_a_model_writes_is_never_markup(opened, portal):

@@ -47,6 +47,7 @@ function parts(data: string, formulas: Formula[]): (Node | string)[] {
 
 function formula({ tex, display }: Formula): HTMLElement {
   const element = document.createElement("span");
-  katex.render(tex, element, { displayMode: display, throwOnError: false, trust: false, maxExpand: 100, maxSize: 20 });
+  const careful = { throwOnError: false, strict: "ignore", trust: false, maxExpand: 100, maxSize: 20 } as const;
+  katex.render(tex, element, { ...careful, displayMode: display });
   return element;
 }
