@@ -38,7 +38,7 @@ class Pictures:
         self.browser, self.url, self.folder, self.theme = browser, url, folder, theme
 
     def page(self, size, strategies=(), **settings):
-        page = self.browser.new_page(viewport=size, color_scheme=self.theme, device_scale_factor=2)
+        page = self.browser.new_page(viewport=size, color_scheme=self.theme, device_scale_factor=1.5)
         page.goto(self.url)
         page.get_by_label("Model").locator("option").first.wait_for(state="attached")
         for index, name in enumerate(strategies):

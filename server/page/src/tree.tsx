@@ -8,6 +8,8 @@ import { path, rank, type Node } from "./run";
 import { reading } from "./store";
 import { Short } from "./text";
 
+/** Nodes beyond which nothing moves by itself any more: every frame would paint them all. */
+const MANY = 120;
 /** Characters of a step that a look at it shows. */
 const GLIMPSE = 220;
 
@@ -24,7 +26,7 @@ export function Tree({ live }: { live: Live }) {
   const some = lit.size > 0;
   const stop = looked ?? [...drawn.placed.keys()][0];
   return (
-    <div class="tree" ref={box} data-lit={some} onKeyDown={(event) => walk(event, drawn)}>
+    <div class="tree" ref={box} data-lit={some} data-many={drawn.placed.size > MANY} onKeyDown={(event) => walk(event, drawn)}>
       <svg width={drawn.width} height={drawn.height} role="group" aria-label="Search tree">
         <g class="links">
           {drawn.links.map(({ id, d }) => (
