@@ -10,12 +10,13 @@ import anyio
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server import engine_routes, errors, page_routes, routes
 from server.auth import Authentication
 from server.backends.pool import pool
 from server.backends.pooling import scorers
+from server.direct import Direct
 from server.drain import Drain, Draining
 from server.headers import Headers
 from server.idempotency import Jobs
@@ -36,9 +37,16 @@ class App(FastAPI):
     """FastAPI whose every response has our headers, and whose document has the shapes that no signature shows."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        routed, state = super().build_middleware_stack(), self.state
+        routed, state = Direct(super().build_middleware_stack(), routes.DIRECT), self.state
         known = Authentication(routed, state.tenants, state.metrics, state.settings.auth.open_metrics)
         return Headers(Draining(known, state.drain))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.middleware_stack is None or scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        await self.middleware_stack(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:

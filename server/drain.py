@@ -1,7 +1,7 @@
 """How a server ends: it is taken out of turn, admits nobody, lets replies end, and tells those that cannot.
 
 `begun`: not ready any more, but all are served, for who balances load takes a while to notice. `closed`: whoever still
-comes is refused. `over`: replies end with an error, in their own form (`leave_with_server`).
+comes is refused. `over`: replies end with an error, in their own form (`Drain.reply`).
 """
 
 from collections.abc import Iterator
@@ -26,9 +26,9 @@ class Drain:
     """The end of one server, and the requests that it waits for."""
 
     def __init__(self) -> None:
-        self.begun = self.closed = False
-        self.over = anyio.Event()
+        self.begun = self.closed = self.over = False
         self.running: set[anyio.CancelScope] = set()
+        self._replies: set[anyio.CancelScope] = set()
         self._empty = anyio.Event()
 
     @contextmanager
@@ -43,13 +43,33 @@ class Drain:
                 if not self.running:
                     self._empty.set()
 
+    @contextmanager
+    def reply(self) -> Iterator[None]:
+        """The work for a reply: it ends, by an ApiError, when the time for replies is over."""
+        with anyio.CancelScope() as work:
+            self._replies.add(work)
+            try:
+                if self.over:
+                    work.cancel()
+                yield
+            finally:
+                self._replies.discard(work)
+        if work.cancelled_caught:
+            raise leaving()
+
+    def finish(self) -> None:
+        """The time for replies is over."""
+        self.over = True
+        for work in self._replies:
+            work.cancel()
+
     async def end(self, delay: float, grace: float) -> None:
         """Drain: `delay` seconds in which all are served, `grace` in which what runs may end."""
         self.begun = True
         await anyio.sleep(delay)
         self.closed = True
         await self._idle(grace)
-        self.over.set()
+        self.finish()
         await self._idle(FAREWELL_SECONDS)
         for scope in self.running:  # what has not come as far as a reply
             scope.cancel()
@@ -86,10 +106,3 @@ class Draining:
             await self.app(scope, receive, noticed)
         if work.cancelled_caught and not started:
             await leaving().response({"connection": "close"})(scope, receive, send)
-
-
-async def leave_with_server(scope: Scope) -> None:
-    """Raise the error of a server that ends: in a task group, that ends all the work of a reply."""
-    drain: Drain = scope["app"].state.drain
-    await drain.over.wait()
-    raise leaving()

@@ -101,6 +101,10 @@ class Asked:
         return {"x-should-retry": "false"} if began or spent else {}
 
 
+EXPECTED = (ApiError, BackendError, Unusable, HTTPException, RequestValidationError)
+"""Failures that are no fault of ours."""
+
+
 def refused(message: str, param: str | None = None, code: str = "invalid_value") -> ApiError:
     """A 400 that names the parameter."""
     return ApiError(400, message, param=param, code=code)
@@ -167,14 +171,15 @@ def as_api_error(error: Exception) -> ApiError:
     return ApiError(500, "an error on our side", code="internal_error")
 
 
+async def told(request: Request, error: Exception) -> Response:
+    """The response to a request that failed."""
+    asked: Asked = getattr(request.state, "asked", Asked())
+    made = asked.told(error)
+    given = error.headers if isinstance(error, HTTPException) and error.headers else {}
+    return made.response({**given, **asked.headers(made.status)})
+
+
 def install(app: FastAPI) -> None:
     """Make every failure of a route an error of this shape."""
-
-    async def told(request: Request, error: Exception) -> Response:
-        asked: Asked = getattr(request.state, "asked", Asked())
-        made = asked.told(error)
-        given = error.headers if isinstance(error, HTTPException) and error.headers else {}
-        return made.response({**given, **asked.headers(made.status)})
-
-    for kind in (ApiError, BackendError, Unusable, HTTPException, RequestValidationError, Exception):
+    for kind in (*EXPECTED, Exception):
         app.add_exception_handler(kind, told)

@@ -28,6 +28,7 @@ def prompt_of(request: ChatRequest, strategy: Strategy, settings: Settings) -> P
         form=form,
         tools=tuple(tool_of(tool, request) for tool in request.tools or ()),
         template=request.chat_template_kwargs or {},
+        once=strategy.once,
     )
 
 

@@ -55,17 +55,20 @@ class Gate:
         Raises ApiError 429 where a quota of the tenant's is used up, 503 where too many wait, or this one waits for
         longer than `patience` seconds or the setting.
         """
-        id, told, verdicts = next(self._ids), anyio.Event(), list[Verdict]()
+        id, told, verdicts = next(self._ids), list[anyio.Event](), list[Verdict]()
 
         def tell(verdict: Verdict) -> None:
             verdicts.append(verdict)
-            told.set()
+            for event in told:
+                event.set()
 
         permit = Permit({})
         self.desk.enter(id, tenant.name, size, tell)
         try:
-            with anyio.move_on_after(min(patience, self.settings.admission.queue_seconds)):
-                await told.wait()
+            if not verdicts:
+                told.append(anyio.Event())
+                with anyio.move_on_after(min(patience, self.settings.admission.queue_seconds)):
+                    await told[0].wait()
             permit.rates = let_in(verdicts)
             yield permit
         finally:

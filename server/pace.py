@@ -18,7 +18,7 @@ class Pace:
 
     def __init__(self, most: int) -> None:
         self.most, self.pending = most, 0
-        self._free = anyio.Event()
+        self._free: anyio.Event | None = None
 
     def told(self) -> None:
         """One more event is there."""
@@ -27,12 +27,14 @@ class Pace:
     def taken(self, pending: int) -> None:
         """The client took what it was sent; so many events came meanwhile."""
         self.pending = pending
-        self._free.set()
-        self._free = anyio.Event()
+        if self._free:
+            self._free.set()
+            self._free = None
 
     async def wait(self) -> None:
         """Wait for the client."""
         while self.pending >= self.most:
+            self._free = self._free or anyio.Event()
             await self._free.wait()
 
 

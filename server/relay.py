@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from server.backends.fleet import Fleet
-from server.drain import leave_with_server
+from server.drain import Drain
 from server.errors import ApiError, as_api_error
 from server.gate import Permit
 from server.reply import DONE, frame
@@ -38,11 +38,11 @@ class Relay(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         wire = Wire(send, list(HEADERS))
+        drain: Drain = scope["app"].state.drain
         try:
-            with unwrapped():
+            with drain.reply(), unwrapped():
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(leave_with_client, receive)
-                    tasks.start_soon(leave_with_server, scope)
                     await self._admitted(scope, wire)
                     tasks.cancel_scope.cancel()
         except ClientGone:

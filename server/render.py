@@ -68,8 +68,13 @@ class Renderer:
                 self._queue.append(self._blocks[id])
             case Token(answer=True):
                 yield from self._answer(event)
-            case Token(id, text) if self._telling:
-                self._blocks[id].waiting.append(text)
+            case Token(id, text):
+                if not self._telling:
+                    return
+                block = self._blocks[id]
+                block.waiting.append(text)
+                if not self._queue or self._queue[0] is not block:
+                    return
             case Closed(candidate):
                 self._blocks[candidate.id].candidate = candidate
             case Scored(candidate):

@@ -55,6 +55,10 @@ async def responses(request: Request) -> Response:
     return answered(request, wanted, work, size, ResponsesReply(wanted, work.reply))
 
 
+DIRECT = {"/v1/chat/completions": chat, "/v1/responses": responses}
+"""Routes that need nothing of FastAPI."""
+
+
 async def planned(request: Request, wanted: ChatRequest) -> tuple[Work, Size]:
     """The work for a request, not begun, and what it reserves. Raises ApiError, BackendError."""
     state, tenant = request.app.state, tenant_of(request)

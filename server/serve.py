@@ -1,5 +1,6 @@
 """`ponder serve`: the HTTP server, and the local engine behind it where none is named. They live and end together."""
 
+import gc
 import json
 import logging
 import os
@@ -23,6 +24,8 @@ from server.protocol import configured
 from server.settings import Engine, Settings
 from strategies.protocols import BackendError
 
+GARBAGE = 50_000
+"""New objects after which Python looks for cycles among them: a request makes few cycles, and thousands of objects."""
 log = logging.getLogger("ponder")
 
 
@@ -64,6 +67,8 @@ async def run(
     async def watch() -> None:
         nonlocal failed
         await app.state.started.wait()
+        gc.freeze()  # what lives as long as the server needs no looking at
+        gc.set_threshold(GARBAGE)
         if parent is not None:
             await anyio.wait_readable(parent)  # never written to: it has ended
             await leaving.drain(0, 0)
@@ -108,7 +113,7 @@ class Leaving:
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 async for number in signals:
                     if self.state.begun:
-                        self.state.over.set()
+                        self.state.finish()
                         self.server.force_exit = self.server.should_exit = True
                     else:
                         delay = 0.0 if number == signal.SIGINT else self.settings.drain_delay

@@ -4,17 +4,14 @@ ASGI apps, not generators: no task group spans a yield (PEP 789). Headers wait f
 failure is a true HTTP status; a late one is told in the stream.
 """
 
-import math
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 import anyio
-import anyio.lowlevel
-from anyio.streams.memory import MemoryObjectReceiveStream
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from server.drain import leave_with_server
+from server.drain import Drain
 from server.errors import ApiError, as_api_error
 from server.pace import Pace
 from server.render import Piece
@@ -49,6 +46,42 @@ class ClientGone(Exception):
     """Nobody waits for this reply any more."""
 
 
+class Outbox:
+    """What has happened and is not told yet; one waits for it, whoever adds to it does not."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._news: anyio.Event | None = None
+        self._closed = False
+
+    def put(self, event: Event) -> None:
+        self._events.append(event)
+        self.nudge()
+
+    def close(self) -> None:
+        """Nothing more will happen."""
+        self._closed = True
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Wake whoever waits."""
+        if self._news:
+            self._news.set()
+            self._news = None
+
+    async def take(self) -> list[Event] | None:
+        """All there is, once there is something, or after a nudge; None when all is taken and no more will come."""
+        if not (self._events or self._closed):
+            self._news = anyio.Event()
+            await self._news.wait()
+        events, self._events = self._events, []
+        return None if self._closed and not events else events
+
+    @property
+    def size(self) -> int:
+        return len(self._events)
+
+
 class EventStream(Response):
     """Runs `work(observe)` and sends what the reply makes of each event, and a comment in every long silence."""
 
@@ -60,9 +93,10 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         wire = Wire(send, self.raw_headers)
+        drain: Drain = scope["app"].state.drain
         try:
-            with unwrapped():
-                await self._serve(scope, receive, wire)
+            with drain.reply(), unwrapped():
+                await self._serve(receive, wire)
             await wire.body(self.reply.end(), more=False)
         except ClientGone:
             return
@@ -72,45 +106,35 @@ class EventStream(Response):
             self.failed = True
             await wire.body(self.reply.failure(as_api_error(error)), more=False)
 
-    async def _serve(self, scope: Scope, receive: Receive, wire: "Wire") -> None:
-        tell, events = anyio.create_memory_object_stream[Event](math.inf)
+    async def _serve(self, receive: Receive, wire: "Wire") -> None:
+        outbox = Outbox()
 
         def observe(event: Event) -> None:
-            tell.send_nowait(event)
+            outbox.put(event)
             self.pace.told()
 
         async def work() -> None:
-            with tell:
-                await self.work(observe)
+            await self.work(observe)
+            outbox.close()
 
-        async with events, anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as tasks:
             tasks.start_soon(leave_with_client, receive)
-            tasks.start_soon(leave_with_server, scope)
             tasks.start_soon(work)
-            due = anyio.current_time() + self.keep_alive
-            while True:
-                data = KEEP_ALIVE
-                with anyio.move_on_after(due - anyio.current_time()):
-                    try:
-                        data = self.reply.chunks(await events.receive())
-                    except anyio.EndOfStream:
-                        break
-                data += self._more(events)
-                if data:
+            tasks.start_soon(self._keep_alive, wire, outbox)
+            while (events := await outbox.take()) is not None:
+                data = b"".join([self.reply.chunks(event) for event in events]) if events else KEEP_ALIVE
+                if data:  # all that is there goes out by one system call
                     await wire.body(data)
-                    due = anyio.current_time() + self.keep_alive
-                self.pace.taken(events.statistics().current_buffer_used)
-            await anyio.lowlevel.checkpoint()  # a failure of the work is to be heard before all is called well
+                self.pace.taken(outbox.size)
             tasks.cancel_scope.cancel()
 
-    def _more(self, events: MemoryObjectReceiveStream[Event]) -> bytes:
-        """What else is there already: many events, one system call."""
-        out = []
-        try:
-            while True:
-                out.append(self.reply.chunks(events.receive_nowait()))
-        except (anyio.WouldBlock, anyio.EndOfStream):
-            return b"".join(out)
+    async def _keep_alive(self, wire: "Wire", outbox: Outbox) -> None:
+        """Have a comment sent whenever nothing was sent for so long."""
+        while True:
+            silent = anyio.current_time() - wire.wrote
+            if silent >= self.keep_alive:
+                outbox.nudge()
+            await anyio.sleep(self.keep_alive - silent if silent < self.keep_alive else self.keep_alive)
 
 
 class Whole(Response):
@@ -123,11 +147,11 @@ class Whole(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         pieces: list[tuple[int, Piece]] = []
+        drain: Drain = scope["app"].state.drain
         try:
-            with unwrapped():
+            with drain.reply(), unwrapped():
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(leave_with_client, receive)
-                    tasks.start_soon(leave_with_server, scope)
                     await self.work(lambda event: pieces.extend(self.reply.pieces(event)))
                     tasks.cancel_scope.cancel()
         except ClientGone:
@@ -140,8 +164,10 @@ class Wire:
 
     def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         self.send, self.headers, self.started = send, headers, False
+        self.wrote = anyio.current_time()
 
     async def body(self, data: bytes, more: bool = True) -> None:
+        self.wrote = anyio.current_time()
         if not self.started:
             self.started = True
             await self.send({"type": "http.response.start", "status": 200, "headers": self.headers})

@@ -37,7 +37,9 @@ class Work:
         self.plan, self.reply, self.metrics = plan, reply, metrics
         self.compute, self.scorers = Turn(compute), scorers
         self.pace = pace
-        self.backend = Paced(Marked(pool.backend(plan.engine_model), marks), pace)
+        engines = pool.backend(plan.engine_model)
+        marked = Marked(engines, marks) if marks else engines
+        self.backend = Paced(marked, pace) if plan.stream else marked
 
     async def __call__(self, observe: Observer) -> None:
         plan, meter = self.plan, self.reply.meter

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from strategies.types import Candidate, ToolCall
+from strategies.types import Candidate, ToolCall, once_each
 
 LONGEST = 4096
 """Characters of the longest answer that may vote, and of a text's end that is searched for a number."""
@@ -26,6 +26,7 @@ FRACTION = re.compile(r"(-?)(?:\\[dt]?frac\{(\d+)\}\{(\d+)\}|(\d+) */ *(\d+))")
 DRESSING = ("$", "€", "£", "\\$", "\\(", "\\)", "\\[", "\\]", "**", "\\!", "\\,")
 
 
+@once_each
 def answer_of(candidate: Candidate) -> str | None:
     """What the candidate answers, as it votes: canonical, None where it has to abstain.
 
@@ -56,6 +57,7 @@ def valid(candidate: Candidate) -> bool:
     return bool(spoken(candidate).strip())
 
 
+@once_each
 def spoken(candidate: Candidate) -> str:
     """What the candidate says after the model's own thinking; nothing while that goes on."""
     text = candidate.text

@@ -36,6 +36,8 @@ class Strategy(BaseModel, ABC):
     """Whether it draws several samples, which need a temperature to differ."""
     whole: ClassVar[bool] = True
     """Whether its answers are sampled in one piece, as a tool call or a JSON document has to be."""
+    once: ClassVar[bool] = False
+    """Whether it asks the model for one response and no more: its engine is then asked as any chat asks it."""
     name: str
     prompt: str | Wording = Field(
         "zero_shot", description="what to tell the model about thinking and the answer's form"

@@ -43,12 +43,22 @@ class Meter:
         self._stopped = False
         self._scopes: list[anyio.CancelScope] = []
         self._fresh: set[anyio.CancelScope] = set()
-        self._freed = anyio.Event()
+        self._freed: anyio.Event | None = None
 
     @property
     def spent(self) -> Spent:
         """What is spent so far."""
         return Spent(**self._spent)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens spent so far."""
+        return self._spent["sampled"] + self._spent["verifier"]
+
+    @property
+    def samples(self) -> int:
+        """Sequences started so far."""
+        return self._spent["samples"]
 
     def called(self) -> None:
         """An engine is asked for something."""
@@ -85,7 +95,7 @@ class Meter:
 
     def admit(self, n: int, scope: anyio.CancelScope) -> int:
         """How many of `n` sequences the run of that scope may start; it leaves some to those that have started none."""
-        left = self.budget.samples - self._spent["samples"]
+        left = self.budget.samples - self.samples
         free = max(1, left // len(self._fresh)) if scope in self._fresh else left - len(self._fresh)
         self._fresh.discard(scope)
         admitted = max(0, min(n, free, left))
@@ -97,7 +107,7 @@ class Meter:
     @property
     def spent_up(self) -> bool:
         """Whether no further sequence may start."""
-        return self.spent.samples >= self.budget.samples
+        return self.samples >= self.budget.samples
 
     @property
     def left(self) -> float:
@@ -112,12 +122,12 @@ class Meter:
     @property
     def last(self) -> bool:
         """Whether no more sequences may start than there are runs."""
-        return self.budget.samples - self.spent.samples <= len(self._scopes)
+        return self.budget.samples - self.samples <= len(self._scopes)
 
     def ending(self, starting: int) -> bool:
         """Whether so many sequences are the last to start, or the last quarter of the time or the tokens has begun."""
-        over = self.spent.samples + starting >= self.budget.samples
-        return over or self.late or self.spent.tokens > self.budget.tokens * 3 // 4
+        over = self.samples + starting >= self.budget.samples
+        return over or self.late or self.tokens > self.budget.tokens * 3 // 4
 
     @contextmanager
     def wave(self, wanted: Sequence[int]) -> Iterator[Shares]:
@@ -138,7 +148,7 @@ class Meter:
     @property
     def free(self) -> int:
         """Tokens neither spent nor held."""
-        return max(0, self.budget.tokens - self.spent.tokens - self._held)
+        return max(0, self.budget.tokens - self.tokens - self._held)
 
     @property
     def share(self) -> int:
@@ -162,13 +172,15 @@ class Meter:
                 return grant
             if not self._held:
                 self.stop("tokens")
+            self._freed = self._freed or anyio.Event()
             await self._freed.wait()
 
     def give_back(self, unused: int) -> None:
         """Somebody leaves `unused` tokens of an allowance."""
         self._held -= unused
-        self._freed.set()
-        self._freed = anyio.Event()
+        if self._freed:
+            self._freed.set()
+            self._freed = None
 
     def charge(self, chunk: Chunk, purpose: Literal["sampled", "verifier"]) -> None:
         """A chunk arrived: its tokens are spent."""
@@ -197,11 +209,12 @@ class Metered:
     async def stream(self, call: Call, shares: Shares | None = None) -> AsyncIterator[AsyncIterator[Chunk]]:
         granted = await self.meter.take(call.max_tokens, call.n, shares)
         self.meter.called()
+        scarce = granted < call.max_tokens
         held = [granted] * call.n
         try:
             async with (
-                self.inner.stream(replace(call, max_tokens=granted)) as chunks,
-                aclosing(self._charging(chunks, held, scarce=granted < call.max_tokens)) as charged,
+                self.inner.stream(replace(call, max_tokens=granted) if scarce else call) as chunks,
+                aclosing(self._charging(chunks, held, scarce)) as charged,
             ):
                 yield charged
         finally:

@@ -1,9 +1,9 @@
 """Sequences that grow at once, by requests to an engine, and arrive as they finish. The only file with tasks."""
 
-import math
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskGroup
@@ -13,7 +13,7 @@ from strategies.found import Found, loss
 from strategies.growth import Growth, call_for
 from strategies.meter import Metered, Shares
 from strategies.protocols import BackendError
-from strategies.tasks import unwrapped
+from strategies.tasks import together, unwrapped
 from strategies.types import Candidate, Chunk, Finish
 
 Until = Callable[[Growth], bool]
@@ -34,53 +34,90 @@ class Race:
         until: Until | None = None,
     ) -> None:
         self._backend, self._found, self._judge, self._until = backend, found, judge, until
-        self._send, self._receive = anyio.create_memory_object_stream[Candidate](math.inf)
+        self._arrivals: deque[Candidate] = deque()
         self._arrived, self._lost_before = 0, len(found.lost)
+        self._tasks: TaskGroup | None = None
+        self._working = 0
+        self._news: anyio.Event | None = None
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Candidate:
-        try:
-            child = await self._receive.receive()
-        except anyio.EndOfStream:
-            if not self._arrived and len(self._found.lost) > self._lost_before:
-                lost = self._found.lost[self._lost_before :]
-                raise loss(lost, len(lost)) from None
-            raise StopAsyncIteration from None
-        self._arrived += 1
-        return child
+        while not self._arrivals:
+            if not self._working:
+                self._check()
+                raise StopAsyncIteration
+            self._news = anyio.Event()
+            await self._news.wait()
+        return self._arrivals.popleft()
+
+    def _check(self) -> None:
+        """Raise BackendError where nothing arrived, for all was lost."""
+        lost = self._found.lost[self._lost_before :]
+        if lost and not self._arrived:
+            raise loss(lost, len(lost))
 
     @asynccontextmanager
     async def running(self, groups: Sequence[Sequence[Growth]]) -> AsyncIterator[Self]:
         """Grow all of the groups, a request each; leaving the block stops those that still grow."""
         growths = [growth for group in groups for growth in group]
-        with unwrapped(), self._receive, self._backend.meter.wave([growth.wanted for growth in growths]) as shares:
+        with unwrapped(), self._backend.meter.wave([growth.wanted for growth in growths]) as shares:
             try:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._grow_all, groups, shares)
+                async with anyio.create_task_group() as self._tasks:
+                    for group in groups:
+                        self._start(self._grow, group, shares)
                     yield self
-                    tasks.cancel_scope.cancel()
+                    self._tasks.cancel_scope.cancel()
             finally:
-                self._send.close()
-                for growth in growths:
-                    if growth.open:
-                        self._close(growth, "cut")
+                self._stop(growths)
 
-    async def _grow_all(self, groups: Sequence[Sequence[Growth]], shares: Shares) -> None:
-        with self._send:
-            async with anyio.create_task_group() as tasks:
-                for group in groups:
-                    tasks.start_soon(self._grow, group, shares, tasks)
+    async def all(self, groups: Sequence[Sequence[Growth]]) -> list[Candidate]:
+        """Grow all of the groups to their end. Raises BackendError where all were lost."""
+        if len(groups) > 1 or self._judge:
+            async with self.running(groups):
+                return [child async for child in self]
+        for group in groups:  # a request of its own is work enough: it needs no task
+            with self._backend.meter.wave([growth.wanted for growth in group]) as shares:
+                try:
+                    await self._grow(group, shares)
+                finally:
+                    self._stop(group)
+        self._check()
+        return list(self._arrivals)
 
-    async def _grow(self, growths: Sequence[Growth], shares: Shares, tasks: TaskGroup) -> None:
+    def _start(self, act: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        """Do something beside the others; nothing more arrives when all of it is done."""
+        assert self._tasks
+        self._working += 1
+        self._tasks.start_soon(self._work, act, *arguments)
+
+    async def _work(self, act: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        try:
+            await act(*arguments)
+        finally:
+            self._working -= 1
+            self._tell()
+
+    def _tell(self) -> None:
+        """Wake whoever waits for what arrives."""
+        if self._news:
+            self._news.set()
+            self._news = None
+
+    def _stop(self, growths: Sequence[Growth]) -> None:
+        for growth in growths:
+            if growth.open:
+                self._close(growth, "cut")
+
+    async def _grow(self, growths: Sequence[Growth], shares: Shares) -> None:
         """Grow siblings by one request; those that only their allowance ended go on alone."""
         for growth in growths:
             growth.hungry = False
         try:
             async with self._backend.stream(call_for(growths), shares) as chunks:
                 async for chunk in chunks:
-                    self._take(growths[chunk.index], chunk, tasks)
+                    self._take(growths[chunk.index], chunk)
                     if self._until and not any(growth.open for growth in growths):
                         break
         except BackendError as error:
@@ -88,16 +125,14 @@ class Race:
         untold = BackendError("the engine told no end", cause="garbage")
         self._lose([growth for growth in growths if growth.open and not growth.hungry], untold)
         if hungry := [growth for growth in growths if growth.open]:
-            await self._go_on(hungry, tasks)
+            await self._go_on(hungry)
 
-    async def _go_on(self, growths: Sequence[Growth], tasks: TaskGroup) -> None:
+    async def _go_on(self, growths: Sequence[Growth]) -> None:
         """Grow sequences further, each by a request of its own, on equal shares of what is free by now."""
         with self._backend.meter.wave([growth.wanted for growth in growths]) as shares:
-            async with anyio.create_task_group() as further:
-                for growth in growths:
-                    further.start_soon(self._grow, [growth], shares, tasks)
+            await together(lambda growth: self._grow([growth], shares), growths)
 
-    def _take(self, growth: Growth, chunk: Chunk, tasks: TaskGroup) -> None:
+    def _take(self, growth: Growth, chunk: Chunk) -> None:
         """A piece arrived. One for a sequence that was stopped, while others of its group go on, is only paid for."""
         if not growth.open:
             return
@@ -107,9 +142,9 @@ class Race:
         if chunk.finish == "cut" and not growth.hungry:
             self._backend.meter.reached("tokens")
         if chunk.finish and not growth.hungry:
-            self._arrive(self._close(growth, chunk.finish), tasks)
+            self._arrive(self._close(growth, chunk.finish))
         elif self._until and self._until(growth):
-            self._arrive(self._close(growth, "cut"), tasks)
+            self._arrive(self._close(growth, "cut"))
 
     def _close(self, growth: Growth, finish: Finish) -> Candidate:
         return self._found.close(growth.close(finish))
@@ -126,11 +161,16 @@ class Race:
             growth.open = False
             self._found.lose(growth.child, error, growth.tokens)
 
-    def _arrive(self, child: Candidate, tasks: TaskGroup) -> None:
+    def _arrive(self, child: Candidate) -> None:
         if self._judge and child.tokens:
-            tasks.start_soon(self._judged, self._judge, child)
+            self._start(self._judged, self._judge, child)
         else:
-            self._send.send_nowait(child)
+            self._give(child)
 
     async def _judged(self, judge: Callable[[Candidate], Awaitable[Candidate]], child: Candidate) -> None:
-        self._send.send_nowait(await judge(child))
+        self._give(await judge(child))
+
+    def _give(self, child: Candidate) -> None:
+        self._arrivals.append(child)
+        self._arrived += 1
+        self._tell()

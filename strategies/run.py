@@ -82,10 +82,17 @@ class Run:
         """What `answer` grew, or the one that was chosen."""
         return self._found[self._answer] if self._answer and self._answer in self._found else None
 
-    async def extend(self, *parents: Candidate, n: int | Sequence[int] = 1, **sampling: Any) -> list[Candidate]:
-        """Grow every parent `n` times at once; the children, in the order of their birth."""
-        async with self.race(*parents, n=n, **sampling) as arriving:
-            children = [child async for child in arriving]
+    async def extend(
+        self,
+        *parents: Candidate,
+        n: int | Sequence[int] = 1,
+        group: int | None = None,
+        until: Until | None = None,
+        **sampling: Any,
+    ) -> list[Candidate]:
+        """Grow every parent `n` times at once; the children, in the order of their birth. Keywords are as in `race`."""
+        groups = await self._sown(parents, n, group or self._group, sampling)
+        children = await Race(self._backend, self._found, until=until).all(groups)
         return sorted(children, key=self._found.place)
 
     @asynccontextmanager
@@ -104,15 +111,10 @@ class Run:
         where `group`, the most sequences that share a request, is 1. Further keywords are fields of `Sampling`, in the
         place of the run's. Raises BackendError where all are lost.
         """
-        counts = [n] * len(parents) if isinstance(n, int) else n
-        rendered = await together(self.rendered, parents)
-        broods = [self._bear(parent, count, sampling) for parent, count in zip(rendered, counts, strict=True)]
-        if not any(broods) and self._meter.spent_up:
-            self._scope.cancel()
+        groups = await self._sown(parents, n, group or self._group, sampling)
         together_later = judge and self.verifier is not None and self.verifier.compares
         each = self._judged if judge and not together_later else None
-        race = Race(self._backend, self._found, each, until)
-        async with race.running(list(self._groups(broods, group or self._group))) as arriving:
+        async with Race(self._backend, self._found, each, until).running(groups) as arriving:
             if not together_later:
                 yield arriving
                 return
@@ -231,6 +233,17 @@ class Run:
     async def _judged(self, candidate: Candidate) -> Candidate:
         [judged] = await self.score([candidate])
         return judged
+
+    async def _sown(
+        self, parents: Sequence[Candidate], n: int | Sequence[int], group: int, sampling: dict[str, Any]
+    ) -> list[Sequence[Growth]]:
+        """Children of the parents that are to grow, by upstream request."""
+        counts = [n] * len(parents) if isinstance(n, int) else n
+        rendered = await together(self.rendered, parents)
+        broods = [self._bear(parent, count, sampling) for parent, count in zip(rendered, counts, strict=True)]
+        if not any(broods) and self._meter.spent_up:
+            self._scope.cancel()
+        return list(self._groups(broods, group))
 
     def _bear(self, parent: Candidate, n: int, sampling: dict[str, Any]) -> list[Growth]:
         """As many children of `parent` as may start, up to `n`, announced but not grown yet."""

@@ -51,7 +51,8 @@ class ShortM(Strategy):
             stopped = sum(c.finish == "cut" for c in run.found)
             told = f"the {len(votes)} shortest of {self.n} vote, of {', '.join(str(c.tokens) for c in votes)} tokens"
             run.note(f"{told}; {stopped} longer ones stopped", stopped=stopped, lengths=[c.tokens for c in votes])
-            run.prune([c for c in run.found if c not in votes], select.counted(votes))
+            voting = {c.id for c in votes}
+            run.prune([c for c in run.found if c.id not in voting], select.counted(votes))
 
     def _counts(self, candidate: Candidate) -> bool:
         """Whether it may vote."""

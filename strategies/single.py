@@ -14,6 +14,7 @@ class Single(Strategy):
     """One sample, streamed as it comes: the model as it is."""
 
     many: ClassVar[bool] = False
+    once: ClassVar[bool] = True
     name: Literal["single"] = "single"
     prompt: str | Wording = Field("none", description="what to tell the model about thinking and the answer's form")
 

@@ -1,8 +1,10 @@
 """The values that every part passes around: frozen, and none does I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from functools import wraps
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, TypeVar
 
 Message = Mapping[str, Any]
 """One chat message as OpenAI writes it: `role`, `content`, and what else it carries. Read only."""
@@ -20,12 +22,17 @@ another 4xx, the caller's mistake; an answer that cannot be read; an error told 
 Form = Literal["text", "json", "whole"]
 
 
-@dataclass(frozen=True, slots=True)
-class Logprob:
-    """One sampled token: its log-probability, and those of the likeliest tokens at its place, by text."""
+NONE: Mapping[str, float] = MappingProxyType({})
+
+
+class Logprob(NamedTuple):
+    """One sampled token: its log-probability, and those of the likeliest tokens at its place, by text.
+
+    There are as many of these as tokens, so they are made the cheapest way there is.
+    """
 
     logprob: float
-    top: Mapping[str, float] = field(default_factory=dict)
+    top: Mapping[str, float] = NONE
     token: str = ""
 
 
@@ -45,7 +52,8 @@ class Prompt:
 
     `room` is how many tokens the model can still write after the prompt. `form` tells how a reply is to be read: as
     text with an answer in it, as one JSON document, or as an answer from end to end. `thinks`: the template has opened
-    a `<think>` that the reply goes on with. `template` are arguments of the chat template.
+    a `<think>` that the reply goes on with. `template` are arguments of the chat template. `once`: nothing goes on from
+    what it is answered, so that nobody has to know its ids.
     """
 
     messages: tuple[Message, ...]
@@ -55,6 +63,7 @@ class Prompt:
     tools: tuple[Mapping[str, Any], ...] = ()
     template: Mapping[str, Any] = field(default_factory=dict)
     thinks: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +116,22 @@ class Score:
         return self.steps[-1] if self.steps else self.value
 
 
+T = TypeVar("T")
+
+
+def once_each(act: "Callable[[Candidate], T]") -> "Callable[[Candidate], T]":
+    """A function of a candidate and nothing else: it is worked out once for each, though many ask."""
+
+    @wraps(act)
+    def known(candidate: "Candidate") -> T:
+        if act not in candidate.known:
+            candidate.known[act] = act(candidate)
+        told: T = candidate.known[act]
+        return told
+
+    return known
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A response, whole or partial: the path of steps that led to it.
@@ -122,14 +147,17 @@ class Candidate:
     finish: Finish | None = None
     score: Score | None = None
     votes_for: str | None = None
+    known: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
+    @once_each
     def text(self) -> str:
-        return "".join(step.text for step in self.steps)
+        return "".join([step.text for step in self.steps])
 
     @property
+    @once_each
     def tokens(self) -> int:
-        return sum(step.tokens for step in self.steps)
+        return sum([step.tokens for step in self.steps])
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
@@ -147,10 +175,11 @@ class Candidate:
         return self.finish in ("stop", "length")
 
     @property
+    @once_each
     def mean_logprob(self) -> float | None:
         """The mean log-probability of its tokens, where the engine told them."""
-        known = [token.logprob for token in self.logprobs]
-        return sum(known) / len(known) if known else None
+        told = [token.logprob for step in self.steps for token in step.logprobs]
+        return sum(told) / len(told) if told else None
 
     @property
     def logprobs(self) -> tuple[Logprob, ...]:

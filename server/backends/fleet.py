@@ -89,7 +89,7 @@ class Fleet:
     async def render(self, prompt: Prompt) -> Prompt:
         failed, again = "", False
         while True:
-            member = self._place(key_of(prompt), 0, failed)
+            member = self._place(prompt, 0, failed)
             try:
                 return await member.vllm.render(prompt)  # that goes well in engines that cannot sample any more
             except BackendError as error:
@@ -106,7 +106,7 @@ class Fleet:
         failed, again = call.avoid, False
         home = call.steps[-1].engine if call.steps else ""
         while True:
-            member, begun = self._place(key_of(call.prompt), call.n, failed, home), False
+            member, begun = self._place(call.prompt, call.n, failed, home), False
             try:
                 with member.host.carrying(call.n) as answered:
                     async with member.vllm.stream(call) as chunks:
@@ -127,22 +127,23 @@ class Fleet:
     @asynccontextmanager
     async def relay(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer of one of the engines as it comes, a good one; asked for once. Raises BackendError."""
-        key = digest(msgspec.json.encode(body.get("prompt") or body.get("messages")))
-        member = self._place(key, 1)
+        member = self._place(body.get("prompt") or body.get("messages"), 1)
         with member.host.carrying(1) as answered:
             async with member.vllm.upstream.relay(path, dict(body)) as response:
                 answered()
                 yield response
 
-    def _place(self, key: bytes, n: int, failed: str = "", home: str = "") -> Member:
+    def _place(self, prompt: Any, n: int, failed: str = "", home: str = "") -> Member:
         """Who gets a call: another than the one that failed it, among those that are well, while there are such.
 
         One whose time out is over gets the first call that comes, wherever its prompt is cached.
         """
+        if len(self._members) == 1:
+            return self._members[0]
         well = [member for member in self._members if member.host.health.admits] or self._members
         others = [member for member in well if member.name != failed] or well
         tried = [member for member in others if n and not failed and member.host.health.out]
-        return choose(tried or others, key, n, self._factor, home)
+        return choose(tried or others, key_of(prompt), n, self._factor, home)
 
     def _other(self, member: Member) -> bool:
         """Whether another engine is in."""
@@ -161,12 +162,13 @@ class Fleet:
         await anyio.sleep(wait)
 
 
-def key_of(prompt: Prompt) -> bytes:
-    """What stands for a prompt: all calls of a search that continue it share it."""
-    if prompt.ids is not None:
-        return digest(array("q", prompt.ids).tobytes())
-    return digest(msgspec.json.encode(prompt.messages))
-
-
-def digest(said: bytes) -> bytes:
+def key_of(prompt: Any) -> bytes:
+    """What stands for a prompt, ours or an engine's own: all calls of a search that continue it share it."""
+    match prompt:
+        case Prompt(ids=tuple(ids)):
+            said = array("q", ids).tobytes()
+        case Prompt(messages=messages):
+            said = msgspec.json.encode(messages)
+        case _:
+            said = msgspec.json.encode(prompt)
     return hashlib.blake2b(said, digest_size=16).digest()

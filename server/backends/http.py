@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import anyio
 import msgspec
 
 from strategies.protocols import BackendError
@@ -13,6 +14,9 @@ from strategies.types import Cause
 
 LONGEST_FRAME = 8 << 20
 """Bytes of the longest event that an engine may send; one with log-probabilities of a whole group has far less."""
+
+END_SECONDS = 1.0
+"""For the end of an answer to come after its `[DONE]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,9 @@ async def frames(content: aiohttp.StreamReader, begun: Callable[[], None] = lamb
             if line.startswith(b"data:"):
                 frame = line[5:].strip()
                 if frame == b"[DONE]":
+                    with anyio.move_on_after(END_SECONDS):
+                        while not content.at_eof():  # a connection whose answer is read to its end can be used again
+                            await content.readany()
                     return
                 yield frame
         if len(rest) > LONGEST_FRAME:

@@ -8,7 +8,9 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from server.backends.http import Upstream
 from server.backends.reading import Reading
@@ -26,6 +28,12 @@ REMEMBERED = 256
 """Ends of prompts, and words put into the model's mouth, that are remembered: there are few of either."""
 WORDS = 64
 """Tokens of the longest words that are remembered."""
+PREAMBLE = 512
+"""Tokens that a template puts before a conversation at most: the date, how tools are called, who the model is."""
+MARKS = 16
+"""Tokens that a template puts around a message at most."""
+K = TypeVar("K")
+V = TypeVar("V")
 log = logging.getLogger(__name__)
 
 
@@ -36,12 +44,22 @@ class Vllm:
         self.upstream, self.model, self.max_model_len, self.name = upstream, model, max_model_len, name
         self._tokenizes = True
         self._thinks: dict[tuple[int, ...], bool] = {}
+        self._opens: dict[bytes, bool] = {}
         self._words: dict[str, tuple[int, ...]] = {}
 
     async def render(self, prompt: Prompt) -> Prompt:
-        """The prompt with the token ids of the chat template. Raises BackendError, status 400 where it is too long."""
+        """The prompt with the token ids of the chat template. Raises BackendError, status 400 where it is too long.
+
+        One that is answered `once` stays as it is where the template is known: then what may be written after it is
+        for the engine to say.
+        """
         if not self._tokenizes or has_images(prompt):
             return self._unrendered(prompt)
+        if prompt.once and (opens := self._opens.get(kind_of(prompt))) is not None:
+            return replace(prompt, room=self.max_model_len, thinks=opens)
+        return await self._rendered(prompt)
+
+    async def _rendered(self, prompt: Prompt) -> Prompt:
         body = {"model": self.model, "messages": prompt.messages, "add_generation_prompt": True}
         body |= templated(prompt)
         try:
@@ -57,15 +75,15 @@ class Vllm:
             raise BackendError(
                 f"the prompt has {len(told.tokens)} tokens, the model takes {told.max_model_len} in all", 400
             )
-        return replace(prompt, ids=tuple(told.tokens), room=room, thinks=await self._opens_thinking(told.tokens))
+        thinks = await self._opens_thinking(told.tokens)
+        remember(self._opens, kind_of(prompt), thinks)
+        return replace(prompt, ids=tuple(told.tokens), room=room, thinks=thinks)
 
     async def _opens_thinking(self, ids: list[int]) -> bool:
         """Whether the rendered prompt ends with a `<think>` of the chat template's."""
         end = tuple(ids[-TAIL:])
         if end not in self._thinks:
-            if len(self._thinks) >= REMEMBERED:
-                self._thinks.clear()
-            self._thinks[end] = (await self._text(end)).rstrip().endswith("<think>")
+            remember(self._thinks, end, (await self._text(end)).rstrip().endswith("<think>"))
         return self._thinks[end]
 
     async def _with_ids(self, call: Call) -> Call:
@@ -86,9 +104,7 @@ class Vllm:
         body = {"model": self.model, "prompt": text, "add_special_tokens": False}
         told = tuple(answer_as(Tokenized, await self.upstream.post("/tokenize", body)).tokens)
         if len(told) <= WORDS:
-            if len(self._words) >= REMEMBERED:
-                self._words.clear()
-            self._words[text] = told
+            remember(self._words, text, told)
         return told
 
     async def _text(self, ids: Sequence[int]) -> str:
@@ -105,15 +121,29 @@ class Vllm:
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
         if call.prompt.ids is None:
-            call = replace(call, prompt=await self.render(call.prompt))
+            call = await self._fitting(call)
         call = await self._with_ids(call)
         chats = call.prompt.ids is None or call.prompt.tools
-        path, body = ("/v1/chat/completions", chat(call)) if chats else ("/v1/completions", ids(call))
+        path, body = ("/v1/chat/completions", self._chat(call)) if chats else ("/v1/completions", ids(call))
         async with (
             self.upstream.sse(path, {"model": self.model, **body}) as frames,
             aclosing(self._chunks(frames, call)) as chunks,
         ):
             yield chunks
+
+    async def _fitting(self, call: Call) -> Call:
+        """The call with its prompt rendered, where it has to be to know that what is asked for has room after it.
+
+        A token is a byte at least. A call for as many tokens as the model takes in all asks for what is left.
+        """
+        if not self._tokenizes or has_images(call.prompt):
+            return call
+        if not call.prompt.once or self.max_model_len is None or call.steps:
+            return replace(call, prompt=await self.render(call.prompt))
+        if call.max_tokens < self.max_model_len < call.max_tokens + most_tokens(call.prompt):
+            prompt = await self._rendered(call.prompt)
+            return replace(call, prompt=prompt, max_tokens=min(call.max_tokens, prompt.room or call.max_tokens))
+        return call
 
     async def _chunks(self, frames: AsyncIterator[bytes], call: Call) -> AsyncGenerator[Chunk]:
         readings = [Reading(call, self.name) for _ in range(call.n)]
@@ -127,6 +157,12 @@ class Vllm:
                 yield replace(chunk, text=chunk.text + await self._rest(reading)) if chunk.finish == "step" else chunk
             if frame.usage:
                 yield Chunk(usage=usage_of(frame.usage, sum(reading.tokens for reading in readings)))
+
+    def _chat(self, call: Call) -> dict[str, Any]:
+        body = chat(call)
+        if call.prompt.once and self.max_model_len is not None and call.max_tokens >= self.max_model_len:
+            del body["max_tokens"]
+        return body
 
     async def _rest(self, reading: "Reading") -> str:
         """What a step's last token says after the text that ended the step: vLLM cuts it off, but the id stays."""
@@ -188,6 +224,23 @@ def templated(prompt: Prompt) -> dict[str, Any]:
     """What the chat template gets besides the messages."""
     tools = {"tools": list(prompt.tools)} if prompt.tools else {}
     return tools | ({"chat_template_kwargs": dict(prompt.template)} if prompt.template else {})
+
+
+def kind_of(prompt: Prompt) -> bytes:
+    """What decides how the template opens a reply."""
+    return msgspec.json.encode([sorted(prompt.template.items()), bool(prompt.tools)])
+
+
+def most_tokens(prompt: Prompt) -> int:
+    """More tokens than a prompt can have: a token is a byte at least, and a template adds few of its own."""
+    return len(msgspec.json.encode([prompt.messages, prompt.tools])) + PREAMBLE + MARKS * len(prompt.messages)
+
+
+def remember(known: dict[K, V], key: K, value: V) -> None:
+    """Keep something that was learnt, of which there should be few."""
+    if len(known) >= REMEMBERED:
+        known.clear()
+    known[key] = value
 
 
 def has_images(prompt: Prompt) -> bool:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from strategies.protocols import BackendError
-from strategies.types import Logprob, ToolCall, Usage
+from strategies.types import NONE, Logprob, ToolCall, Usage
 
 
 class TokenLogprob(msgspec.Struct):
@@ -131,14 +131,16 @@ def logprobs_of(told: Logprobs | None) -> tuple[Logprob, ...]:
         return ()
     if told.content is not None:
         return tuple(
-            Logprob(one.logprob, {top.token: top.logprob for top in one.top_logprobs}, one.token)
-            for one in told.content
+            [
+                Logprob(one.logprob, {top.token: top.logprob for top in one.top_logprobs}, one.token)
+                for one in told.content
+            ]
         )
     known = told.top_logprobs or [None] * len(told.token_logprobs)
     if not len(told.tokens) == len(told.token_logprobs) == len(known):
         raise BackendError("the engine told log-probabilities of other tokens than it sampled", cause="garbage")
     each = zip(told.tokens, told.token_logprobs, known, strict=True)
-    return tuple(Logprob(p or 0.0, top or {}, token) for token, p, top in each)
+    return tuple([Logprob(p or 0.0, top or NONE, token) for token, p, top in each])
 
 
 def call_part(told: CallDelta) -> ToolCall:

@@ -63,7 +63,7 @@ async def test_what_comes_after_that_is_a_503_with_retry_after_and_what_runs_end
         await until(lambda: got, 10)
         assert got[0][0] == 200
         assert "error" not in got[0][1]
-        await until(drain.over.is_set, 5)
+        await until(lambda: drain.over, 5)
 
 
 @pytest.mark.parametrize("strategy", ["single", {"name": "self_consistency", "n": 4}], ids=str)

@@ -79,16 +79,15 @@ async def test_probes_are_short_and_greedy_and_of_no_account():
 
 
 async def test_a_probe_and_the_next_chunk_grow_at_once():
-    open_at_probes = []
+    open_at_starts = []
 
     class Watched(Thinks):
         def stream(self, call):
-            if said(call).endswith(PROBE):
-                open_at_probes.append(self.open)
+            open_at_starts.append(self.open)
             return super().stream(call)
 
     await play(EarlyExit(every=4), Watched(thinking("5}", "5}", "5}"), pause=0.001))
-    assert open_at_probes == [1, 1, 1]
+    assert open_at_starts.count(1) == 3, "whichever of the two starts later sees the other open"
 
 
 async def test_a_thinking_that_ends_by_itself_is_answered_at_once():
