@@ -49,6 +49,7 @@ export async function open(file: File): Promise<void> {
     if (told.ponder !== VERSION) throw new Error("it is not a run that this page has saved");
     const opened = told.runs.map((run) => {
       const live = Live.opened(run.request, run.stepwise, run.records, run.seconds, run.phase);
+      if (!live.strategy) throw new Error("a run in it names no strategy");
       if (run.error) live.refusal = new Refusal(run.error.status, run.error.message, run.error.code);
       return live;
     });
