@@ -1,5 +1,5 @@
 import type { Live } from "./live";
-import { leading, votes } from "./run";
+import { leading, votes } from "./seen";
 import { reading } from "./store";
 import { Rendered, Short } from "./text";
 

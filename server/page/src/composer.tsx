@@ -1,18 +1,12 @@
 import { useId } from "preact/hooks";
 import type { Described } from "./api";
+import { Budget } from "./budget";
 import { Fields } from "./fields";
 import { Icon } from "./icons";
-import { ask, contestant, described, form, lives, offered, stop, type Contestant, type Form } from "./store";
-import type { Limit } from "./run";
+import { Select } from "./select";
+import { ask, change, contestant, described, form, lives, offered, stop, type Contestant } from "./store";
 
-const BUDGET: [Limit, string, number][] = [
-  ["tokens", "Tokens", 1],
-  ["samples", "Samples", 1],
-  ["seconds", "Seconds", 0.1],
-];
 const MOST = 2;
-
-const change = (changed: Partial<Form>) => (form.value = { ...form.value, ...changed });
 
 /** Where a question is asked: the words, the strategies, the budget. */
 export function Composer() {
@@ -86,23 +80,6 @@ function Model() {
   );
 }
 
-/** A choice of names. `none` is what stands for no choice. */
-export function Select(props: { value: string; options: string[]; none?: string; onChange: (value: string) => void }) {
-  return (
-    <span class="select">
-      <select value={props.value} onChange={(event) => props.onChange(event.currentTarget.value)}>
-        {props.none !== undefined && <option value="">{props.none}</option>}
-        {props.options.map((name) => (
-          <option key={name} value={name} selected={name === props.value}>
-            {name}
-          </option>
-        ))}
-      </select>
-      <Icon name="down" />
-    </span>
-  );
-}
-
 function Strategy({ one, index }: { one: Contestant; index: number }) {
   const { contestants } = form.value;
   const kind = described(one.strategy, offered.value?.strategies);
@@ -125,17 +102,13 @@ function Strategy({ one, index }: { one: Contestant; index: number }) {
           </button>
         )}
       </legend>
-      <span class="select">
-        <select id={id} value={one.strategy} onChange={(event) => put(contestant(event.currentTarget.value))}>
-          {offered.value?.strategies.map(({ name }) => (
-            <option key={name} value={name} selected={name === one.strategy}>
-              {name}
-            </option>
-          ))}
-        </select>
-        <Icon name="down" />
-      </span>
-      {kind && <p class="hint">{summary(kind)}</p>}
+      <Select
+        id={id}
+        value={one.strategy}
+        options={offered.value?.strategies.map(({ name }) => name) ?? []}
+        onChange={(name) => put(contestant(name))}
+      />
+      {kind && <Summary of={kind} />}
       {kind?.settings_schema.properties?.verifier && <Verifier one={one} put={put} />}
       {kind && (
         <details>
@@ -167,7 +140,7 @@ function Verifier({ one, put }: { one: Contestant; put: (changed: Partial<Contes
           onChange={(verifier) => put({ verifier, verifierSettings: {} })}
         />
       </label>
-      {kind && <p class="hint">{summary(kind)}</p>}
+      {kind && <Summary of={kind} />}
       {kind && some && (
         <Fields
           key={kind.name}
@@ -181,43 +154,8 @@ function Verifier({ one, put }: { one: Contestant; put: (changed: Partial<Contes
   );
 }
 
-function Budget() {
-  const { budget, maxTokens } = form.value;
-  const put = (limit: Limit, value: string) => {
-    const { [limit]: _, ...others } = budget;
-    change({ budget: value ? { ...others, [limit]: Number(value) } : others });
-  };
-  return (
-    <fieldset class="budget">
-      <legend>Budget</legend>
-      {BUDGET.map(([limit, name, least]) => (
-        <label key={limit} class="field">
-          <span>{name}</span>
-          <input
-            type="number"
-            min={least}
-            step={limit === "seconds" ? "any" : 1}
-            placeholder="no limit"
-            value={budget[limit] ?? ""}
-            onInput={(event) => put(limit, event.currentTarget.value)}
-          />
-        </label>
-      ))}
-      <label class="field">
-        <span>Tokens of one path</span>
-        <input
-          type="number"
-          min={1}
-          placeholder="no limit"
-          value={maxTokens ?? ""}
-          onInput={(event) => change({ maxTokens: Number(event.currentTarget.value) || undefined })}
-        />
-      </label>
-    </fieldset>
-  );
-}
-
-/** The first paragraph of a description, without its marks. */
-function summary({ description }: Described): string {
-  return description.split("\n\n")[0]!.replaceAll("`", "").replace(/\s+/g, " ");
+/** The first paragraph of a description; names in it as code. */
+function Summary({ of: { description } }: { of: Described }) {
+  const parts = description.split("\n\n")[0]!.replace(/\s+/g, " ").split("`");
+  return <p class="hint">{parts.map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part))}</p>;
 }

@@ -1,9 +1,10 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icons";
-import { STATES } from "./lanes";
-import { path, whole, type Node } from "./run";
+import type { Node } from "./run";
+import { path, whole } from "./seen";
 import { reading } from "./store";
 import { Rendered, Short } from "./text";
+import { STATES } from "./words";
 
 /** One candidate in full. Arrow keys go on to the next, Escape closes. */
 export function Drawer() {
@@ -11,7 +12,7 @@ export function Drawer() {
   const open = reading.value;
   open?.live.frame.value;
   const node = open && open.live.run.nodes.get(open.id);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (node) {
       if (!dialog.current?.open) dialog.current?.showModal();
     } else dialog.current?.close();
@@ -25,7 +26,7 @@ export function Drawer() {
       ref={dialog}
       class="drawer"
       aria-labelledby="drawer-title"
-      onClose={() => (reading.value = undefined)}
+      onClose={() => !dialog.current!.open && (reading.value = undefined)}
       onKeyDown={walk}
       onClick={(event) => event.target === dialog.current && dialog.current?.close()}
     >

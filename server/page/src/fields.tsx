@@ -1,5 +1,5 @@
 import type { Schema } from "./api";
-import { Select } from "./composer";
+import { Select } from "./select";
 import type { Values } from "./store";
 
 interface Props {

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { key } from "./api";
 import { locked, unlock } from "./store";
 
@@ -6,7 +6,7 @@ import { locked, unlock } from "./store";
 export function KeyDialog() {
   const dialog = useRef<HTMLDialogElement>(null);
   const wanted = Boolean(locked.value);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (wanted) dialog.current?.showModal();
     else dialog.current?.close();
   }, [wanted]);
@@ -16,7 +16,7 @@ export function KeyDialog() {
     unlock(String(field ?? "").trim());
   };
   return (
-    <dialog ref={dialog} class="key" aria-labelledby="key-title" onClose={() => (locked.value = undefined)}>
+    <dialog ref={dialog} class="key" aria-labelledby="key-title" onCancel={() => (locked.value = undefined)}>
       <form onSubmit={submit}>
         <h2 id="key-title">This server wants a key</h2>
         <p>{key.get() ? "It does not know the one that was given. " : ""}It is kept in this tab only, until you close it.</p>

@@ -2,9 +2,11 @@ import { memo } from "preact/compat";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Live } from "./live";
 import { plain } from "./plain";
-import { path, rank, type Node } from "./run";
+import type { Node } from "./run";
+import { path, rank } from "./seen";
 import { reading } from "./store";
 import { Short } from "./text";
+import { described } from "./words";
 
 /** Lines of text in a lane, by how many lanes there are at most. */
 const LINES: [number, number][] = [
@@ -104,25 +106,6 @@ const Lane = memo(({ live, node, place, count, lit, chosen, rank }: LaneProps) =
 
 function tail(text: string): string {
   return text.length > TAIL ? `…${text.slice(-TAIL)}` : text;
-}
-
-export const STATES = {
-  growing: "growing",
-  step: "a step",
-  stop: "finished",
-  length: "out of tokens",
-  cut: "cut off",
-  lost: "lost",
-};
-
-/** A candidate in words. */
-export function described(node: Node, chosen: boolean): string {
-  const parts = [`Candidate ${node.id.slice(2)}`, STATES[node.state]];
-  if (node.answer !== undefined) parts.push(`answer ${node.answer}`);
-  if (node.score !== undefined) parts.push(`score ${node.score.toFixed(2)}`);
-  if (node.pruned) parts.push("pruned");
-  if (chosen) parts.push("chosen");
-  return parts.join(", ");
 }
 
 /** Arrow keys go from lane to lane. */

@@ -42,6 +42,11 @@ export function contestant(strategy: string): Contestant {
   return { strategy, settings: {}, verifier: "", verifierSettings: {} };
 }
 
+/** Fill something in. */
+export function change(changed: Partial<Form>): void {
+  form.value = { ...form.value, ...changed };
+}
+
 /** Ask the server what it has; where it wants a key, ask for one. */
 export async function load(): Promise<void> {
   try {

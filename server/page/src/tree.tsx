@@ -1,12 +1,13 @@
 import { memo } from "preact/compat";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { described } from "./lanes";
 import { layout, type Layout, type Placed } from "./layout";
 import type { Live } from "./live";
 import { plain } from "./plain";
-import { path, rank, type Node } from "./run";
+import type { Node } from "./run";
+import { path, rank } from "./seen";
 import { reading } from "./store";
 import { Short } from "./text";
+import { described } from "./words";
 
 /** Nodes beyond which nothing moves by itself any more: every frame would paint them all. */
 const MANY = 120;
@@ -96,7 +97,9 @@ const Spot = memo(({ live, node, x, y, radius, roomy, state, score, rank, pruned
     data-chosen={chosen}
     onClick={() => (reading.value = { live, id: node.id })}
     onKeyDown={(event) => {
-      if (event.key === "Enter" || event.key === " ") reading.value = { live, id: node.id };
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault(); // or the key would go on to what gets the focus
+      reading.value = { live, id: node.id };
     }}
     onFocus={() => look(node.id)}
     onMouseEnter={() => look(node.id)}

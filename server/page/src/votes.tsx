@@ -1,4 +1,5 @@
-import { leading, votes, type Run } from "./run";
+import type { Run } from "./run";
+import { leading, votes } from "./seen";
 import { Short } from "./text";
 
 /** Answers with a colour of their own; what comes after them shares one. */
