@@ -29,7 +29,7 @@ QUANTILES = (0.5, 0.95, 0.99)
 
 def thresholds(yellow: float | None = None, red: float | None = None) -> Builder[ThresholdsConfig]:
     """Green, then yellow and red from these values on; the other way round where red is the lower one."""
-    steps = [(None, GREEN)]
+    steps: list[tuple[float | None, str]] = [(None, GREEN)]
     if yellow is not None and red is not None:
         rising, falling = [(None, GREEN), (yellow, YELLOW), (red, RED)], [(None, RED), (red, YELLOW), (yellow, GREEN)]
         steps = rising if red > yellow else falling

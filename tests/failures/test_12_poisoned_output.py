@@ -77,9 +77,6 @@ class Dripping:
         for at in range(0, len(self.data), self.size):
             yield self.data[at : at + self.size]
 
-    def at_eof(self):
-        return True
-
 
 def framed(data, size=512):
     """The events of an answer; None where it ends before its time."""
