@@ -109,7 +109,16 @@ async def nothing_left(app, engine, seconds=15.0):
     assert not left()
 
 
-LASTING = ("server.workers", "server.backends.pool", "tests.", "SocketListener", "functools", "Lifespan", "TestRunner")
+LASTING = (
+    "server.workers",
+    "server.pulse",
+    "server.backends.pool",
+    "tests.",
+    "SocketListener",
+    "functools",
+    "Lifespan",
+    "TestRunner",
+)
 """What tasks are called that belong to no request: those of the server itself, and of the test."""
 
 

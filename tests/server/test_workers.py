@@ -170,8 +170,8 @@ async def test_nothing_is_started_before_it_is_needed():
         assert compute.pid is None
 
 
-async def test_an_app_that_lives_on_has_them_started_before_a_call():
-    async with workers(Limits(), loaded=False, warm_seconds=0.01) as compute:
+async def test_they_are_started_before_a_call_where_the_settings_say_so():
+    async with workers(Limits(ahead=True), loaded=False) as compute:
         await until(lambda: compute.pid and len(children(compute.pid)) == 2, 5)
 
 
