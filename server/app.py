@@ -14,7 +14,7 @@ from fastapi.telemetry import TelemetryConfig
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server import engine_routes, errors, routes
+from server import engine_routes, errors, page_routes, routes
 from server.auth import Authentication
 from server.backends.pool import pool
 from server.backends.pooling import scorers
@@ -25,6 +25,7 @@ from server.idempotency import Jobs
 from server.logs import lines
 from server.metrics import Metrics
 from server.observed import Observed
+from server.pulse import pulse
 from server.resolve import check_presets
 from server.settings import Settings
 from server.shared import gate
@@ -87,6 +88,7 @@ def create_app(settings: Settings, registry: Registry | None = None, shared: Pat
             workers(settings.workers) as app.state.compute,
             pool(settings, session, app.state.metrics) as app.state.pool,
             gate(settings, shared) as app.state.gate,
+            pulse(app.state.metrics, app.state.gate.line),
         ):
             app.state.started.set()
             yield
@@ -104,12 +106,13 @@ def create_app(settings: Settings, registry: Registry | None = None, shared: Pat
     )
     app.state.settings = settings
     app.state.tenants = tenants(settings, registry)
-    app.state.metrics = Metrics()
+    app.state.metrics = Metrics(settings.server.metric_series)
     app.state.lines, app.state.tracing = lines(settings.server), None
     app.state.jobs = Jobs(settings.idempotency)
     app.state.started = anyio.Event()
     app.state.drain = Drain()
     app.include_router(routes.router)
     app.include_router(engine_routes.router)
+    page_routes.install(app)
     errors.install(app)
     return app

@@ -15,7 +15,7 @@ import anyio
 import uvicorn
 from fastapi import FastAPI
 
-from server import descriptors, logs, paths, supervisor
+from server import descriptors, logs, metrics, paths, supervisor
 from server.app import create_app
 from server.auth import unguarded
 from server.backends.local import EngineFailed, EngineSpec, LocalEngine, local_engine
@@ -34,6 +34,7 @@ async def serve(settings: Settings, model: str | None, python: Path | None, args
     logs.configure(settings.server)
     descriptors.check(settings)
     if worker := supervisor.inherited():
+        metrics.count_as(supervisor.place())
         return await run(settings, worker, None, parent=sys.stdin.fileno())
     create_app(settings)  # before all that takes time: it refuses settings that cannot work
     listener = listen(settings)

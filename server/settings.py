@@ -14,6 +14,8 @@ EffortName = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 TOML = "ponder.toml"
 NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 """A tenant's name, which stands in logs."""
+HOST = r"^[a-z0-9.-]{1,253}(:[0-9]{1,5})?$"
+"""A host as URLs name it, with its port where they do."""
 
 
 class Part(BaseModel):
@@ -28,11 +30,14 @@ class Server(Part):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     keep_alive: float = Field(15.0, gt=0, description="seconds of silence on a stream before a comment is sent")
-    workers: int = Field(1, ge=1, le=256, description="processes that serve; each has its own [workers] and /metrics")
+    workers: int = Field(1, ge=1, le=256, description="processes that serve; each has its own [workers]")
     drain_delay: float = Field(5.0, ge=0, description="seconds of service after SIGTERM, in which /ready says 503")
     drain_seconds: float = Field(20.0, ge=0, description="after that, for running requests to end")
     pending_events: int = Field(
         1024, ge=1, description="events that may wait for a slow client before its engines are read no further"
+    )
+    metric_series: int = Field(
+        2000, ge=500, description="series of /metrics, of one worker; more strategies, models, keys count as `other`"
     )
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -131,6 +136,10 @@ class Limits(Part):
     )
     body_bytes: int = Field(8 << 20, ge=1, description="the body of one request")
     messages: int = Field(4096, ge=1, description="messages, or items of input, of one request")
+    media_hosts: frozenset[Annotated[str, Field(pattern=HOST)]] = Field(
+        frozenset(),
+        description="hosts whose images, audio and video engines may be told to fetch",
+    )
     unknown_fields: Literal["refuse", "pass_on"] = "refuse"
     template_arguments: tuple[str, ...] = Field(
         ("enable_thinking", "thinking"), description="what requests may pass to chat templates"
@@ -211,6 +220,7 @@ class Workers(Part):
     """The processes that parse what may take too long to parse, and what one call of theirs may take."""
 
     processes: int = Field(2, ge=1, le=64)
+    ahead: bool = Field(False, description="start them with the server: some 80 MB each, and no first call that waits")
     seconds: float = Field(2.0, gt=0, description="wall time of one call")
     memory_mb: int = Field(1024, ge=256, description="address space of one process, in MiB")
 

@@ -9,7 +9,7 @@ from server.backends.marked import Marked
 from server.backends.pool import Pool
 from server.backends.pooling import Scorers
 from server.backends.traced import Traced
-from server.metrics import Metrics
+from server.measured import Measured
 from server.observed import Account
 from server.pace import Pace, Paced
 from server.reply import Reply
@@ -30,26 +30,23 @@ class Work:
         plan: Plan,
         reply: Reply,
         pool: Pool,
-        metrics: Metrics,
+        measured: Measured,
         compute: Compute,
         scorers: Scorers,
         marks: Mapping[str, Any],
         pace: Pace,
         account: Account,
     ) -> None:
-        self.plan, self.reply, self.metrics = plan, reply, metrics
+        self.plan, self.reply, self.measured = plan, reply, measured
         self.compute, self.scorers = Turn(compute), scorers
         self.pace, self.account = pace, account
         engines = pool.backend(plan.engine_model)
-        marked = Marked(engines, marks) if marks else engines
+        marked: Backend = Marked(engines, marks) if marks else engines
         self.backend: Backend = Paced(marked, pace) if plan.stream else marked
 
     async def __call__(self, observe: Observer) -> None:
         plan, meter = self.plan, self.reply.meter
-        with (
-            self.account.work(self.reply) as spans,
-            self.metrics.request(plan.strategy.name, plan.engine_model, meter) as count,
-        ):
+        with self.account.work(self.reply) as spans, self.measured.work() as count:
             if spans:
                 observe, self.backend = both(spans, observe), Traced(self.backend, spans.header)
             prompt = plan.roots[0].prompt

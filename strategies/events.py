@@ -45,9 +45,13 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A sequence stopped growing; the candidate's `finish` says why."""
+    """A sequence stopped growing; the candidate's `finish` says why.
+
+    `early`: it was its strategy that had seen enough, no limit and nobody who left.
+    """
 
     candidate: Candidate
+    early: bool = False
     kind: Literal["closed"] = "closed"
 
 
@@ -120,12 +124,16 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The run `id` is over. `cut` names the limit that ended it; `spent` is the request's ledger up to here."""
+    """The run `id` is over. `cut` names the limit that ended it; `spent` is the request's ledger up to here.
+
+    `agreement` is the share of the votes for its answer; None where there was no other candidate, or nothing to read.
+    """
 
     id: str
     candidate: Candidate
     cut: Limit | None
     spent: Spent
+    agreement: float | None = None
     kind: Literal["answered"] = "answered"
 
 

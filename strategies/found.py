@@ -58,9 +58,9 @@ class Found:
         self.observe(Opened(child.id, parent.id, thinking(child)))
         return child
 
-    def close(self, child: Candidate) -> Candidate:
+    def close(self, child: Candidate, early: bool = False) -> Candidate:
         self._all[child.id] = child
-        self.observe(Closed(child))
+        self.observe(Closed(child, early))
         return child
 
     def lose(self, child: Candidate, error: BackendError, tokens: int) -> None:

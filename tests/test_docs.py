@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase, CompletionCreateParamsStreaming
 
-from server import bounds
+from server import bounds, metrics
 from server.app import create_app
 from server.fields import FIELDS, markdown, of_kind
 from server.resolve import resolve
@@ -61,6 +61,13 @@ def test_the_api_page_shows_the_table_of_fates():
 def test_the_page_on_security_shows_the_limits_that_hold():
     told = (ROOT / "SECURITY.md").read_text().partition("<!-- python -m server.bounds -->\n")[2]
     assert told.startswith(bounds.markdown()), "run `python -m server.bounds` and paste what it prints"
+
+
+def test_the_page_on_metrics_tells_of_each_with_its_labels_and_of_no_other():
+    page = (ROOT / "docs/metrics.md").read_text()
+    told = page.partition("<!-- python -m server.metrics -->\n")[2]
+    assert told.startswith(metrics.markdown()), "run `python -m server.metrics` and paste what it prints"
+    assert set(re.findall(r"ponder_\w+", page)) == {family.told for family in metrics.Metrics().families}
 
 
 def test_every_defence_has_tests_that_exist():
