@@ -33,7 +33,7 @@ class Authentication:
         tenant = await self.tenants.find(bearer(scope))
         if refusal := self._refusal(scope["path"], tenant):
             again = {"www-authenticate": "Bearer"} if refusal.status == 401 else {}
-            self.metrics.refusals.labels(refusal.status).inc()
+            self.metrics.refusals.at(str(refusal.status)).inc()
             await refusal.response(again)(scope, receive, send)
             return
         state = scope.setdefault("state", {})
@@ -42,7 +42,9 @@ class Authentication:
         async def rated(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if message["status"] in (429, 503):
-                    self.metrics.refusals.labels(message["status"]).inc()
+                    self.metrics.refusals.at(str(message["status"])).inc()
+                elif message["status"] < 400 and "first_byte" in state:
+                    state["first_byte"]()
                 rates = state.get("rates", {}).items()
                 told = [(name.encode(), value.encode()) for name, value in rates]
                 message["headers"] = [*message.get("headers", ()), *told]
