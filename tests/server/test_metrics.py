@@ -6,9 +6,11 @@ from functools import partial
 import anyio
 import pytest
 
-from server.measured import Beginning, Savings
+from server.measured import Beginning
 from server.metrics import Metrics
 from server.pulse import WINDOW, Lag
+from server.samples import Savings
+from server.series import SharedBound
 from server.settings import Admission, Settings
 from strategies.events import Closed, Note, Opened, Token
 from strategies.types import Candidate, Prompt, Step
@@ -205,6 +207,19 @@ def test_all_that_may_be_counted_as_other_is_within_the_bound():
             for turn in range(9):
                 family.at(*(one[turn % len(one)] or f"junk-{at}" for one in choices))
     assert len(series(metrics.text().decode())) <= 500
+
+
+def test_workers_share_a_bound_and_know_the_names_of_the_others(tmp_path):
+    dropped = []
+    one, other = (SharedBound(25, lambda: dropped.append(1), tmp_path / "names") for _ in range(2))
+    assert one.take("a", 10)
+    assert other.take("b", 10)
+    assert other.take("a", 10)
+    assert not one.take("c", 10)
+    assert not other.take("d", 6)
+    assert not one.take("e", 5), "it has found no room before"
+    assert one.take("b", 10)
+    assert len(dropped) == 3
 
 
 @pytest.mark.parametrize(
