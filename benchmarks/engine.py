@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ import uvloop
 from benchmarks.engine_chunks import BROKEN, Writer, error
 from benchmarks.engine_flight import Flight, PrefixCache
 from benchmarks.engine_http import Connection
+from benchmarks.engine_metrics import EngineMetrics
 from benchmarks.engine_replies import Ask, Fault, Replier, Reply, arithmetic, choose, filler, scripted, unroll
 from benchmarks.engine_requests import Detokenize, Refused, Tokenize, Wanted, conversation, convert, read, served
 from benchmarks.engine_text import decode, encode
@@ -66,6 +67,7 @@ class Engine:
         self.requests: list[Received] = []
         self._reply, self._record = reply, record
         self._cache = PrefixCache(self.options.block_size)
+        self._metrics = EngineMetrics(self.options.model)
         self._flights: dict[Connection, Flight] = {}
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
@@ -104,6 +106,7 @@ class Engine:
         self._connections.discard(connection)
         if flight := self._flights.pop(connection, None):
             self.aborted += flight.running
+            self._metrics.ended("abort", flight.running)
         if not self._connections:
             self._empty.set()
 
@@ -149,19 +152,15 @@ class Engine:
             case "/version":
                 return json.dumps({"version": VERSION}).encode(), "application/json"
             case "/metrics":
-                return "".join(self._metrics()).encode(), "text/plain; version=1.0.0; charset=utf-8"
+                return self._counted(), "text/plain; version=1.0.0; charset=utf-8"
         return b"", "text/plain"
 
-    def _metrics(self) -> Iterator[str]:
+    def _counted(self) -> bytes:
         now = asyncio.get_running_loop().time()
-        waiting = sum(flight.running for flight in self._flights.values() if flight.ready_at > now)
-        for name, kind, value in (
-            ("num_requests_running", "gauge", self.running - waiting),
-            ("num_requests_waiting", "gauge", waiting),
-            ("generation_tokens_total", "counter", self.generated),
-        ):
-            label = f'{{engine="0",model_name="{self.options.model}"}}'
-            yield f"# HELP vllm:{name} Simulated.\n# TYPE vllm:{name} {kind}\nvllm:{name}{label} {float(value)}\n"
+        flights = self._flights.values()
+        waiting = sum(flight.running for flight in flights if flight.ready_at > now)
+        held = sum(flight.held for flight in flights)
+        return self._metrics.text(self.generated, self.running - waiting, waiting, held)
 
     def _tokenize(self, body: Any) -> bytes:
         asked = convert(body, Tokenize)
@@ -190,7 +189,9 @@ class Engine:
         flight = Flight(wanted, samples, Writer(wanted, options.model), connection)
         flight.fault = fault
         flight.cached = self._cached(wanted)
-        flight.ready_at = asyncio.get_running_loop().time() + options.ttft
+        flight.came_at = asyncio.get_running_loop().time()
+        flight.ready_at = flight.came_at + options.ttft
+        self._metrics.began(wanted.prompts, wanted.n, flight.cached, options.ttft)
         self._flights[connection] = flight
         connection.resumed = lambda: self._write(connection, flight)
         if wanted.stream:
@@ -228,7 +229,7 @@ class Engine:
         now = asyncio.get_running_loop().time()
         for connection, flight in tuple(self._flights.items()):
             if flight.running and flight.ready_at <= now:
-                self.generated += flight.step()
+                self.generated += flight.step(now, self._metrics)
                 self._write(connection, flight)
         self._schedule()
 
@@ -236,6 +237,7 @@ class Engine:
         """Write what is due; a request that is answered leaves, and what it generated stays in the cache."""
         if self._flights.get(connection) is flight and flight.write():
             del self._flights[connection]
+            self._metrics.ended("error", flight.running)
             for track in flight.tracks:
                 ids = (*track.prompt, *track.sample.ids[: track.done - 1])
                 if self._cache.whole(len(ids)) > self._cache.whole(len(track.prompt)):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from benchmarks.engine_chunks import BROKEN, DONE, Writer, error
+from benchmarks.engine_metrics import EngineMetrics
 from benchmarks.engine_replies import Fault, Sample
 from benchmarks.engine_requests import Wanted
 
@@ -68,18 +69,27 @@ class Flight:
         self.tracks = [Track(index, sample, wanted.prompts[index // wanted.n]) for index, sample in enumerate(samples)]
         self.unsent = self.tracks
         self.running = len(samples)
-        self.ready_at = 0.0
+        self.came_at = self.ready_at = self.stepped_at = 0.0
         self.cached = 0
         self.fault: Fault | None = None
 
-    def step(self) -> int:
+    @property
+    def held(self) -> int:
+        """Tokens of the samples that still run, as far as they have come."""
+        return sum(len(track.prompt) + track.done for track in self.tracks if track.done < track.total)
+
+    def step(self, now: float, metrics: EngineMetrics) -> int:
         """Give every running sample its next token; return how many tokens that made."""
         made = 0
         for track in self.tracks:
             if track.done < track.total:
                 track.done += 1
                 made += 1
-                self.running -= track.done == track.total
+                if track.done == track.total:
+                    self.running -= 1
+                    metrics.ended(track.sample.finish, 1, now - self.came_at)
+        metrics.stepped(made, now - self.came_at, now - self.stepped_at if self.stepped_at else None)
+        self.stepped_at = now
         return made
 
     def write(self) -> bool:

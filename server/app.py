@@ -14,7 +14,7 @@ from fastapi.telemetry import TelemetryConfig
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server import engine_routes, errors, routes
+from server import engine_routes, errors, page_routes, routes
 from server.auth import Authentication
 from server.backends.pool import pool
 from server.backends.pooling import scorers
@@ -113,5 +113,6 @@ def create_app(settings: Settings, registry: Registry | None = None, shared: Pat
     app.state.drain = Drain()
     app.include_router(routes.router)
     app.include_router(engine_routes.router)
+    page_routes.install(app)
     errors.install(app)
     return app

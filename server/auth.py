@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.errors import ApiError
 from server.metrics import Metrics
+from server.page_routes import is_public
 from server.settings import Settings
 from server.tenants import Tenant, Tenants
 
@@ -52,7 +53,7 @@ class Authentication:
         await self.app(scope, receive, rated)
 
     def _refusal(self, path: str, tenant: Tenant | None) -> ApiError | None:
-        if path in self.open:
+        if path in self.open or is_public(path):
             return None
         if tenant is None:
             return UNKNOWN

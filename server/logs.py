@@ -4,6 +4,7 @@ No line has words of a request, of an answer or of a key: an error is told by it
 """
 
 import logging
+import select
 import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
@@ -32,14 +33,21 @@ class Lines(Protocol):
 
 
 class Careful:
-    """A file for lines: where one cannot be written, for a full disk or a reader that is gone, it is lost."""
+    """A file for lines: one that cannot be written now, for a full disk or a reader that is slow or gone, is lost.
+
+    A pipe that takes anything takes 4096 bytes without waiting (pipe(7), PIPE_BUF): only longer lines may have to wait.
+    """
 
     def __init__(self, file: IO[str]) -> None:
-        self._file = file
+        self._file, self._waits, self._ready = file, False, select.poll()
+        with suppress(OSError):  # what is no file of the system's never makes anybody wait
+            self._ready.register(file.fileno(), select.POLLOUT)
+            self._waits = True
 
     def write(self, text: str) -> None:
         with suppress(OSError, ValueError):
-            self._file.write(text)
+            if not self._waits or self._ready.poll(0):
+                self._file.write(text)
 
     def flush(self) -> None:
         with suppress(OSError, ValueError):

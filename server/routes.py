@@ -52,7 +52,7 @@ async def responses(request: Request) -> Response:
     """A response, with as much test-time compute as asked for. Nothing is stored."""
     wanted = await asked(request, ResponsesRequest)
     request.state.asked = Asked(NAMES)
-    work, size = await planned(request, chat_request(wanted))
+    work, size = await planned(request, chat_request(wanted, tenant_of(request).settings.limits.media_hosts))
     return answered(request, wanted, work, size, ResponsesReply(wanted, work.reply))
 
 

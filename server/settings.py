@@ -14,6 +14,8 @@ EffortName = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 TOML = "ponder.toml"
 NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 """A tenant's name, which stands in logs."""
+HOST = r"^[a-z0-9.-]{1,253}(:[0-9]{1,5})?$"
+"""A host as URLs name it, with its port where they do."""
 
 
 class Part(BaseModel):
@@ -134,6 +136,10 @@ class Limits(Part):
     )
     body_bytes: int = Field(8 << 20, ge=1, description="the body of one request")
     messages: int = Field(4096, ge=1, description="messages, or items of input, of one request")
+    media_hosts: frozenset[Annotated[str, Field(pattern=HOST)]] = Field(
+        frozenset(),
+        description="hosts whose images, audio and video engines may be told to fetch",
+    )
     unknown_fields: Literal["refuse", "pass_on"] = "refuse"
     template_arguments: tuple[str, ...] = Field(
         ("enable_thinking", "thinking"), description="what requests may pass to chat templates"
@@ -214,6 +220,7 @@ class Workers(Part):
     """The processes that parse what may take too long to parse, and what one call of theirs may take."""
 
     processes: int = Field(2, ge=1, le=64)
+    ahead: bool = Field(False, description="start them with the server: some 80 MB each, and no first call that waits")
     seconds: float = Field(2.0, gt=0, description="wall time of one call")
     memory_mb: int = Field(1024, ge=256, description="address space of one process, in MiB")
 

@@ -1,7 +1,7 @@
 """Calls to an engine: a JSON answer, a stream of JSON events, an answer as it comes. Knows nothing of what they say."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,9 +145,10 @@ async def frames(content: aiohttp.StreamReader, begun: Callable[[], None] = lamb
             if line.startswith(b"data:"):
                 frame = line[5:].strip()
                 if frame == b"[DONE]":
-                    with anyio.move_on_after(END_SECONDS):
-                        while not content.at_eof():  # a connection whose answer is read to its end can be used again
-                            await content.readany()
+                    if not content.at_eof():  # a connection whose answer is read to its end can be used again
+                        with suppress(aiohttp.ClientError, TimeoutError, OSError), anyio.move_on_after(END_SECONDS):
+                            while await content.readany():
+                                pass
                     return
                 yield frame
         if len(rest) > LONGEST_FRAME:

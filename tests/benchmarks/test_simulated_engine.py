@@ -15,6 +15,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.engine import simulated
 from benchmarks.engine_replies import Ask, Limits, Reply, arithmetic, filler, scripted, unroll
@@ -310,3 +311,57 @@ def test_the_process_says_where_it_listens_and_ends_on_sigterm(tmp_path):
         assert reply.json()["choices"][0]["text"] == "two"
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(5) == 0
+
+
+# Metrics
+
+
+async def metrics(client):
+    """A function that gives the sum of a metric's samples under some labels."""
+    families = list(text_string_to_metric_families((await client.get("/metrics")).text))
+
+    def metric(name, **labels):
+        found = [one for family in families for one in family.samples if one.name == f"vllm:{name}"]
+        assert found, name
+        return sum(one.value for one in found if labels.items() <= one.labels.items())
+
+    return metric
+
+
+@pytest.mark.anyio
+async def test_metrics_count_each_sample_as_a_request():
+    async with simulated(filler(4), block_size=2) as engine, httpx.AsyncClient(base_url=engine.url) as client:
+        told = await client.post("/v1/completions", json={"prompt": "Add them.", "n": 3, "max_tokens": 2})
+        metric = await metrics(client)
+    prompt = told.json()["usage"]["prompt_tokens"]
+    assert metric("request_success_total", finished_reason="length") == 3
+    assert metric("request_success_total") == metric("e2e_request_latency_seconds_count") == 3
+    assert metric("prompt_tokens_total") == metric("prefix_cache_queries_total") == 3 * prompt
+    assert 0 < metric("prefix_cache_hits_total") < 3 * prompt
+    assert metric("generation_tokens_total") == 6
+    assert metric("time_to_first_token_seconds_count") == metric("request_queue_time_seconds_count") == 3
+    assert metric("inter_token_latency_seconds_count") == 3
+
+
+@pytest.mark.anyio
+async def test_metrics_tell_what_was_aborted_and_what_broke():
+    broken = simulated(filler(50), delay=0.01, fail_every=2, fault="frame")
+    async with broken as engine, httpx.AsyncClient(base_url=engine.url) as client:
+        with contextlib.suppress(httpx.ReadTimeout):
+            await client.post("/v1/completions", json={"prompt": "Add.", "n": 2, "max_tokens": 40}, timeout=0.1)
+        await client.post("/v1/completions", json={"prompt": "Add.", "max_tokens": 4})
+        metric = await metrics(client)
+    assert metric("request_success_total", finished_reason="abort") == 2
+    assert metric("request_success_total", finished_reason="error") == 1
+    assert metric("e2e_request_latency_seconds_count") == 0
+
+
+@pytest.mark.anyio
+async def test_metrics_tell_what_is_running_and_what_it_holds():
+    async with simulated(filler(50), delay=0.01) as engine, httpx.AsyncClient(base_url=engine.url) as client:
+        request = {"prompt": "Add.", "max_tokens": 40, "stream": True}
+        async with client.stream("POST", "/v1/completions", json=request) as stream:
+            await anext(stream.aiter_lines())
+            metric = await metrics(client)
+    assert metric("num_requests_running") == 1
+    assert metric("kv_cache_usage_perc") > 0

@@ -160,7 +160,7 @@ async def test_a_connection_that_was_closed_while_it_was_kept_is_no_failure():
     async with ponder() as served:
         assert (await served.chat()).status_code == 200
         original = served.engine._respond
-        closing = "/v1/completions"
+        closing = "/v1/chat/completions"
 
         def respond(connection, method, path, data):
             nonlocal closing

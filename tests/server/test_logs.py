@@ -3,10 +3,12 @@
 import errno
 import json
 import logging
+import os
 import re
 
 import anyio
 import pytest
+from anyio import to_thread
 
 from server.logs import Careful, asking, handler, lines
 from server.settings import Server, Settings
@@ -137,6 +139,9 @@ def test_a_level_above_info_has_no_line_a_request():
 @pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "full"), BrokenPipeError(), ValueError("closed")])
 def test_a_log_that_cannot_be_written_harms_nobody(failure):
     class Failing:
+        def fileno(self):
+            raise OSError("no descriptor")
+
         def write(self, text):
             raise failure
 
@@ -146,3 +151,19 @@ def test_a_log_that_cannot_be_written_harms_nobody(failure):
     careful = Careful(Failing())
     careful.write("a line\n")
     careful.flush()
+
+
+async def test_a_log_that_nobody_reads_makes_nobody_wait():
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as read, os.fdopen(writer, "w", buffering=1) as written:
+        careful = Careful(written)
+
+        def many():
+            for at in range(10_000):
+                careful.write(f"line {at}\n")
+
+        with anyio.fail_after(10):
+            await to_thread.run_sync(many, abandon_on_cancel=True)
+        lines = read.read1(1 << 20).decode().splitlines()
+    assert 1000 < len(lines) < 10_000
+    assert lines == [f"line {at}" for at in range(len(lines))], "what is lost is lost whole"
