@@ -1,7 +1,7 @@
 /** A run: what is known of one search. `fold` takes in one event of its stream; nothing here touches the page. */
 
 export interface TraceEvent {
-  event: "started" | "opened" | "token" | "closed" | "lost" | "scored" | "pruned" | "note" | "answered";
+  event: "started" | "opened" | "token" | "closed" | "lost" | "scored" | "judging" | "judged" | "pruned" | "note" | "answered";
   id: string;
   parent?: string;
   strategy?: string;
@@ -120,6 +120,9 @@ function happened(run: Run, event: TraceEvent): void {
     case "pruned":
       noted(run, event);
       return;
+    case "judging":
+    case "judged":
+      return; // what a verifier says is told as "scored"
     case "answered":
       run.chosen = event.chosen;
       run.tokens = Math.max(run.tokens, event.tokens ?? 0);
