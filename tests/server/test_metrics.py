@@ -111,18 +111,27 @@ async def test_a_vote_that_is_settled_stops_the_others_and_saves_their_tokens():
     assert total(told, "ponder_tokens_saved_total") > 0
 
 
-async def test_lost_and_pruned_samples_are_told_apart_from_those_that_were_used():
-    rule = {"name": "beam_search", "beams": 1, "width": 2, "depth": 3, "step_tokens": 8, "verifier": "p_true"}
+async def test_an_engine_that_fails_is_told_by_cause_and_a_verifier_by_its_scores_and_time():
+    rule = {"name": "best_of_n", "n": 12, "verifier": "p_true"}
     async with ponder(answering, fail_every=5, fault="stream") as served:
         for seed in range(4):
             await served.chat(reasoning_strategy=rule, seed=seed, reasoning_quorum=0.0)
         told = await page(served)
-    assert total(told, "ponder_upstream_requests_total", outcome="error") > 0
-    assert total(told, "ponder_upstream_errors_total", engine="0") == total(
-        told, "ponder_upstream_requests_total", outcome="error"
-    )
+    failed = total(told, "ponder_upstream_requests_total", outcome="error")
+    assert failed == total(told, "ponder_upstream_errors_total", engine="0") > 0
+    assert total(told, "ponder_samples_total", outcome="lost") > 0
     assert total(told, "ponder_verifier_score_count", verifier="p_true") > 0
     assert total(told, "ponder_verifier_duration_seconds_count", verifier="p_true") > 0
+
+
+async def test_samples_that_fell_out_of_the_search_are_pruned_or_stopped_early():
+    rule = {"name": "deepconf", "n": 8, "mode": "offline", "keep": 0.5}
+    async with ponder(answering) as served:
+        await served.chat(reasoning_strategy=rule, seed=1)
+        told = await page(served)
+    fates = {fate: total(told, "ponder_samples_total", outcome=fate) for fate in ("used", "pruned")}
+    assert sum(fates.values()) == 8
+    assert min(fates.values()) > 0
 
 
 async def test_the_limit_that_cut_a_request_is_told_and_how_much_was_used():
