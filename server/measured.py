@@ -1,87 +1,19 @@
 """One request, as the metrics tell of it: an observer of its events, and a sum when it ends, however it does."""
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import anyio
 
 from server.metrics import Metrics
 from server.resolve import Plan
+from server.samples import Fates, Savings
 from strategies.events import Answered, Closed, Event, Judged, Lost, Note, Opened, Pruned, Scored, Token
 from strategies.meter import Meter
 from strategies.protocols import Observer
 from strategies.types import Candidate
 
-Fate = Literal["used", "pruned", "early_stopped", "aborted", "lost"]
 OPEN, CLOSE = "<think>", "</think>"
-
-
-class Fates:
-    """What has become of every sequence, by id."""
-
-    def __init__(self) -> None:
-        self._of: dict[str, Fate] = {}
-
-    def opened(self, id: str) -> None:
-        self._of[id] = "aborted"  # unless it comes to another end
-
-    def closed(self, event: Closed) -> None:
-        cut: Fate = "early_stopped" if event.early else "aborted"
-        self._of[event.candidate.id] = cut if event.candidate.finish == "cut" else "used"
-
-    def lost(self, id: str) -> None:
-        self._of[id] = "lost"
-
-    def pruned(self, ids: tuple[str, ...]) -> None:
-        self._of.update((id, "pruned") for id in ids if self._of.get(id) == "used")
-
-    def answered(self, id: str) -> None:
-        """This one and all that it grew from are the answer, whatever else they are."""
-        while id:
-            if self._of.get(id, "lost") != "lost":
-                self._of[id] = "used"
-            id = id.rpartition(".")[0]
-
-    def started(self, root: str) -> int:
-        """How many began below a root."""
-        return sum(id.startswith(f"{root}.") for id in self._of)
-
-    def counted(self) -> Counter[Fate]:
-        return Counter(self._of.values())
-
-
-class Savings:
-    """An estimate of the tokens that a search did not sample for it stopped early.
-
-    Whole responses that were stopped, or never begun though the strategy may draw `most`, would have become as long as
-    the mean of those that ended by themselves. Step searches tell their own estimate.
-    """
-
-    def __init__(self, most: int | None) -> None:
-        self._most = most
-        self._ended: list[int] = []
-        self._stopped: list[int] = []
-        self._told = self._never_begun = 0
-
-    def closed(self, event: Closed) -> None:
-        if event.early:
-            self._stopped.append(event.candidate.tokens)
-        elif event.candidate.finished:
-            self._ended.append(event.candidate.tokens)
-
-    def noted(self, event: Note, started: int) -> None:
-        self._told += event.facts.get("tokens_saved", 0)
-        if event.facts.get("saved") and self._most:
-            self._never_begun += self._most - started
-
-    def tokens(self) -> float:
-        """0 where nothing has ended by itself."""
-        if not self._most or not self._ended:
-            return self._told
-        mean = sum(self._ended) / len(self._ended)
-        return self._told + self._never_begun * mean + sum(max(0.0, mean - tokens) for tokens in self._stopped)
 
 
 class Beginning:
@@ -202,12 +134,15 @@ class Measured:
     def _count_tokens(self) -> None:
         """By what they were for: what is sampled and neither answers nor led there is discarded."""
         metrics, spent = self._metrics, self._meter.spent
-        discarded = spent.sampled - self._answer - self._thought
-        purposes = {"answer": self._answer, "thinking": self._thought, "discarded": discarded}
-        for purpose, tokens in (purposes | {"verifier": spent.verifier}).items():
+        thinking = min(self._thought, spent.sampled)
+        answer = min(self._answer, spent.sampled - thinking)
+        discarded = spent.sampled - thinking - answer
+        purposes = {"answer": answer, "thinking": thinking, "discarded": discarded, "verifier": spent.verifier}
+        for purpose, tokens in purposes.items():
             metrics.tokens.at(*self._run, purpose).inc(tokens)
-        metrics.prompt_tokens.at(self._run[1], "hit").inc(spent.cached)
-        metrics.prompt_tokens.at(self._run[1], "miss").inc(spent.prompt - spent.cached)
+        hit = min(spent.cached, spent.prompt)
+        metrics.prompt_tokens.at(self._run[1], "hit").inc(hit)
+        metrics.prompt_tokens.at(self._run[1], "miss").inc(spent.prompt - hit)
         metrics.key_tokens.at(self._key, "prompt").inc(spent.prompt)
         metrics.key_tokens.at(self._key, "completion").inc(spent.tokens)
 

@@ -6,9 +6,11 @@ Where several workers serve, each writes what it counts into files of its own, w
 `python -m server.metrics` prints the table of docs/metrics.md.
 """
 
+import os
 import platform
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import (
@@ -22,10 +24,14 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from server.series import Bound, Family, M
+from server.series import Bound, Family, M, SharedBound
 
 MOST = 2000
-"""Series of one worker, unless the settings say otherwise."""
+"""Series of a server, unless the settings say otherwise."""
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that tells prometheus-client in a worker where all of them keep what they count."""
+LEDGER = "names"
+"""The file there that tells whose series there is room for."""
 DURATIONS = (0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 180, 600)
 FIRSTS = (0.025, 0.1, 0.25, 1, 2.5, 10, 60)
 WAITS = (0.001, 0.01, 0.1, 1, 5, 15, 60)
@@ -45,11 +51,17 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.families: list[Family[Any]] = []
         self._readings: list[tuple[Gauge, Callable[[], float]]] = []
-        self._bound = Bound(most, lambda: self.dropped.at().inc())
+        self._bound = self._bounded(most)
         self._of_requests()
         self._of_searches()
         self._of_engines()
         self._of_the_server()
+
+    def _bounded(self, most: int) -> Bound:
+        def dropped() -> None:
+            self.dropped.at().inc()
+
+        return SharedBound(most, dropped, Path(os.environ[FOLDER]) / LEDGER) if several() else Bound(most, dropped)
 
     def _of_requests(self) -> None:
         self.requests = self._counter("requests", "Chats and responses that began, by how they ended", *RUN, OUTCOME)
@@ -133,10 +145,15 @@ class Metrics:
         """All of them, those of all workers, in Prometheus' text format."""
         self.refresh()
         registry = self.registry
-        if values.ValueClass is not values.MutexValue:
+        if several():
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+def several() -> bool:
+    """Whether this is one of several workers."""
+    return values.ValueClass is not values.MutexValue
 
 
 def count_as(place: str) -> None:

@@ -37,7 +37,7 @@ class Server(Part):
         1024, ge=1, description="events that may wait for a slow client before its engines are read no further"
     )
     metric_series: int = Field(
-        2000, ge=500, description="series of /metrics, of one worker; more strategies, models, keys count as `other`"
+        2000, ge=500, description="series of /metrics, of all workers; more strategies, models, keys count as `other`"
     )
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -20,6 +20,7 @@ import anyio.abc
 from prometheus_client.multiprocess import mark_process_dead
 
 from server.backends.local import EngineFailed, LocalEngine
+from server.metrics import FOLDER
 from server.settings import Settings
 from server.shared import serve_shared
 
@@ -31,8 +32,6 @@ SHARED = "PONDER_SHARED"
 """The variable that tells a child where the parent serves what all children share."""
 PLACE = "PONDER_PLACE"
 """The variable that tells a child its place among them, from 0: whoever takes a dead one's place goes on counting."""
-COUNTED = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable that tells prometheus-client in a child where all of them keep what they count."""
 BACKLOG = 2048
 STEADY_SECONDS = 10.0
 """A child that lived so long did not fail at its start."""
@@ -61,7 +60,7 @@ class Supervisor:
         while not self.ending.is_set():
             began = anyio.current_time()
             status = await self._run(place)
-            mark_process_dead(place, self.environment[COUNTED])  # type: ignore[no-untyped-call]
+            mark_process_dead(place, self.environment[FOLDER])  # type: ignore[no-untyped-call]
             if self.ending.is_set():
                 return
             steady = anyio.current_time() - began > STEADY_SECONDS
@@ -123,7 +122,7 @@ async def supervise(settings: Settings, listener: socket.socket, engine: LocalEn
     with TemporaryDirectory(prefix="ponder-") as folder:
         shared, counted = Path(folder) / "shared", Path(folder) / "counted"
         counted.mkdir()
-        environment = {SHARED: str(shared), COUNTED: str(counted)} | (
+        environment = {SHARED: str(shared), FOLDER: str(counted)} | (
             {"PONDER_ENGINE_URL": engine.url} if engine else {}
         )
         supervisor = Supervisor(listener, environment)

@@ -6,9 +6,11 @@ from functools import partial
 import anyio
 import pytest
 
-from server.measured import Beginning, Savings
+from server.measured import Beginning
 from server.metrics import Metrics
 from server.pulse import WINDOW, Lag
+from server.samples import Savings
+from server.series import SharedBound
 from server.settings import Admission, Settings
 from strategies.events import Closed, Note, Opened, Token
 from strategies.types import Candidate, Prompt, Step
@@ -109,18 +111,27 @@ async def test_a_vote_that_is_settled_stops_the_others_and_saves_their_tokens():
     assert total(told, "ponder_tokens_saved_total") > 0
 
 
-async def test_lost_and_pruned_samples_are_told_apart_from_those_that_were_used():
-    rule = {"name": "beam_search", "beams": 1, "width": 2, "depth": 3, "step_tokens": 8, "verifier": "p_true"}
+async def test_an_engine_that_fails_is_told_by_cause_and_a_verifier_by_its_scores_and_time():
+    rule = {"name": "best_of_n", "n": 12, "verifier": "p_true"}
     async with ponder(answering, fail_every=5, fault="stream") as served:
         for seed in range(4):
             await served.chat(reasoning_strategy=rule, seed=seed, reasoning_quorum=0.0)
         told = await page(served)
-    assert total(told, "ponder_upstream_requests_total", outcome="error") > 0
-    assert total(told, "ponder_upstream_errors_total", engine="0") == total(
-        told, "ponder_upstream_requests_total", outcome="error"
-    )
+    failed = total(told, "ponder_upstream_requests_total", outcome="error")
+    assert failed == total(told, "ponder_upstream_errors_total", engine="0") > 0
+    assert total(told, "ponder_samples_total", outcome="lost") > 0
     assert total(told, "ponder_verifier_score_count", verifier="p_true") > 0
     assert total(told, "ponder_verifier_duration_seconds_count", verifier="p_true") > 0
+
+
+async def test_samples_that_fell_out_of_the_search_are_pruned_or_stopped_early():
+    rule = {"name": "deepconf", "n": 8, "mode": "offline", "keep": 0.5}
+    async with ponder(answering) as served:
+        await served.chat(reasoning_strategy=rule, seed=1)
+        told = await page(served)
+    fates = {fate: total(told, "ponder_samples_total", outcome=fate) for fate in ("used", "pruned")}
+    assert sum(fates.values()) == 8
+    assert min(fates.values()) > 0
 
 
 async def test_the_limit_that_cut_a_request_is_told_and_how_much_was_used():
@@ -205,6 +216,19 @@ def test_all_that_may_be_counted_as_other_is_within_the_bound():
             for turn in range(9):
                 family.at(*(one[turn % len(one)] or f"junk-{at}" for one in choices))
     assert len(series(metrics.text().decode())) <= 500
+
+
+def test_workers_share_a_bound_and_know_the_names_of_the_others(tmp_path):
+    dropped = []
+    one, other = (SharedBound(25, lambda: dropped.append(1), tmp_path / "names") for _ in range(2))
+    assert one.take("a", 10)
+    assert other.take("b", 10)
+    assert other.take("a", 10)
+    assert not one.take("c", 10)
+    assert not other.take("d", 6)
+    assert not one.take("e", 5), "it has found no room before"
+    assert one.take("b", 10)
+    assert len(dropped) == 3
 
 
 @pytest.mark.parametrize(
