@@ -5,10 +5,13 @@ CASES ?= 20000
 URL ?= http://127.0.0.1:8000
 ENGINES ?=
 KEY_FILE ?=
+SECONDS ?= 600
 VENV := .venv/bin
+FUZZER ?= $(VENV)/python
+TOGETHER := $(VENV)/python -m pytest -n auto --dist loadfile
 COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 
-.PHONY: run observe test test-all chaos soak fuzz lint format lock clean audit bench
+.PHONY: run observe page screenshots test test-all chaos soak fuzz fuzz-native lint format lock clean audit bench
 
 # Serve on 127.0.0.1:8000 (PONDER_PORT moves it); MODEL is a Hugging Face id or a folder.
 run:
@@ -20,13 +23,25 @@ observe:
 	$(PYTHON) deploy/install.py dev
 	$(VENV)/python -m deploy.observe --url '$(URL)' $(addprefix --engine ,$(ENGINES)) $(if $(KEY_FILE),--key-file '$(KEY_FILE)')
 
+# The page at `/`, from its sources: server/page/dist. `make screenshots` takes the pictures of docs/page.md.
+page:
+	$(PYTHON) deploy/install.py dev clients page
+	$(VENV)/python deploy/page.py
+
+screenshots:
+	$(PYTHON) deploy/install.py dev
+	$(VENV)/python -m tests.page.screenshots
+
+# A process a core; then those that share one real engine, which takes all cores by itself.
 test:
-	$(PYTHON) deploy/install.py dev engine model clients
-	$(VENV)/python -m pytest -m "not slow"
+	$(PYTHON) deploy/install.py dev engine model clients page
+	$(TOGETHER) -m "not slow and not real"
+	$(VENV)/python -m pytest -m "real and not slow"
 
 test-all:
-	$(PYTHON) deploy/install.py dev engine model clients
-	$(VENV)/python -m pytest
+	$(PYTHON) deploy/install.py dev engine model clients page
+	$(TOGETHER) -m "not real"
+	$(VENV)/python -m pytest -m real
 
 # Every fault of an engine with every strategy, in some ten minutes.
 chaos:
@@ -37,7 +52,14 @@ chaos:
 fuzz: export PONDER_FUZZ_CASES := $(CASES)
 fuzz:
 	$(PYTHON) deploy/install.py dev
-	$(VENV)/python -m pytest tests/fuzz tests/clients/test_openapi.py tests/server/test_parser.py
+	$(TOGETHER) tests/fuzz tests/clients/test_openapi.py tests/server/test_parser.py
+
+# Led by what the code does with its input; FUZZER is a Python that also has atheris. SECONDS for each of four readers.
+fuzz-native:
+	$(FUZZER) -m tests.fuzz.native stream -max_total_time=$(SECONDS)
+	$(FUZZER) -m tests.fuzz.native request -max_total_time=$(SECONDS)
+	$(FUZZER) -m tests.fuzz.native answer -max_total_time=$(SECONDS)
+	$(FUZZER) -m tests.fuzz.native thinking -max_total_time=$(SECONDS)
 
 # Twenty minutes of load in which many callers leave.
 soak:
@@ -64,7 +86,7 @@ bench:
 	$(PYTHON) deploy/install.py dev
 	$(VENV)/python -m benchmarks.overhead --peers
 
-# Pins move only when LOCK=--upgrade is given. Those of npm: `npm install --package-lock-only` in tests/clients/js.
+# Pins move only when LOCK=--upgrade is given. Those of npm: `npm install --package-lock-only` in tests/clients/js and server/page.
 lock:
 	$(PYTHON) deploy/install.py dev
 	$(COMPILE) $(LOCK) pyproject.toml deploy/lock/build.in --output-file deploy/lock/gateway.txt
@@ -76,4 +98,4 @@ lock:
 
 # Leaves the cache in ~/.cache/ponder alone: other checkouts use it too.
 clean:
-	rm -rf .venv .venv.log .venv.lock .venv.part .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov dist
+	rm -rf .fuzz .venv .venv.log .venv.lock .venv.part .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov dist

@@ -47,10 +47,11 @@ class Options:
 
 
 class Received(NamedTuple):
-    """A request as it came: its path and its decoded body."""
+    """A request as it came: its path, its decoded body, and whose trace it belongs to (W3C Trace Context)."""
 
     path: str
     body: Any
+    traceparent: str = ""
 
 
 class Engine:
@@ -126,7 +127,7 @@ class Engine:
 
     def _take(self, connection: Connection, path: str, body: Any) -> None:
         if self._record:
-            self.requests.append(Received(path, body))
+            self.requests.append(Received(path, body, connection.traceparent))
         if path == "/tokenize":
             connection.answer(200, self._tokenize(body))
         elif path == "/detokenize":

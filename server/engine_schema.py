@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from server.schema import StreamOptions, Strict, Wire
+from server.schema import ChatMessage, StreamOptions, Strict, Wire
 
 FORBIDDEN = (
     "cache_salt",
@@ -138,7 +138,7 @@ class TokenizeRequest(ToEngine):
     """A text, or a conversation under the model's chat template, to be turned into token ids."""
 
     prompt: str | None = None
-    messages: Annotated[list[dict[str, Any]], Field(fail_fast=True)] | None = None
+    messages: Annotated[list[ChatMessage], Field(fail_fast=True)] | None = None
     tools: Annotated[list[dict[str, Any]], Field(fail_fast=True)] | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None

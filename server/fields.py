@@ -27,7 +27,7 @@ IDLE = Fate("without effect")
 
 FIELDS: dict[str, Fate] = {
     "model": honoured("a model's id, or `MODEL:STRATEGY`"),
-    "messages": honoured("all roles; text, and images as `data:` URLs for an engine that takes them"),
+    "messages": honoured("all roles; text; images, audio and video as `data:` URLs, or of `limits.media_hosts`"),
     "stream": honoured(),
     "stream_options": honoured("`include_usage`"),
     "max_tokens": honoured("tokens of one path, all its steps and thinking together"),

@@ -16,6 +16,7 @@ from starlette.datastructures import State
 
 from server.admission import Desk, Refused, Size, Tell, Verdict
 from server.errors import ApiError
+from server.line import Line
 from server.resolve import Plan
 from server.settings import Settings
 from server.tenants import Tenant
@@ -46,6 +47,7 @@ class Gate:
     desk: Admits
     settings: Settings
     secret: bytes
+    line: Line = field(default_factory=Line)
     _ids: Iterator[int] = field(default_factory=count)
 
     @asynccontextmanager
@@ -63,6 +65,7 @@ class Gate:
                 event.set()
 
         permit = Permit({})
+        self.line.comes(id)
         self.desk.enter(id, tenant.name, size, tell)
         try:
             if not verdicts:
@@ -70,8 +73,10 @@ class Gate:
                 with anyio.move_on_after(min(patience, self.settings.admission.queue_seconds)):
                     await told[0].wait()
             permit.rates = let_in(verdicts)
+            self.line.begins(id, size)
             yield permit
         finally:
+            self.line.leaves(id)
             self.desk.leave(id, permit.spent)
 
     def marks(self, tenant: Tenant) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Headers:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        id, started = request_id(scope), anyio.current_time()
+        id, started = scope["state"]["request_id"], anyio.current_time()
 
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":

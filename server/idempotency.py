@@ -26,12 +26,15 @@ MISUSED = "this Idempotency-Key came with another request before"
 
 
 class Job:
-    """A reply while it comes about, and for a while after that: the ASGI messages that make it."""
+    """A reply while it comes about, and for a while after that: the ASGI messages that make it.
+
+    `taken` is how many of them the fastest client has got.
+    """
 
     def __init__(self, digest: bytes) -> None:
         self.digest, self.clients = digest, 0
         self.messages: list[Message] = []
-        self.size = 0
+        self.size = self.taken = 0
         self.ended_at: float | None = None
         self.error: Exception | None = None
         self.failed = False
@@ -67,6 +70,7 @@ class Job:
             self.clients -= 1
             if not self.clients and self.ended_at is None:
                 self._left.set()
+            self._tell()
 
     async def _pass_on(self, send: Send) -> None:
         sent = 0
@@ -75,6 +79,9 @@ class Job:
             for message in self.messages[sent:]:
                 await send(dict(message))
                 sent += 1
+            if sent > self.taken:
+                self.taken = sent
+                self._tell()
             if self.ended_at is not None and sent == len(self.messages):
                 break
             if news is self._news:
@@ -87,6 +94,8 @@ class Job:
         self.size += len(message.get("body", b""))
         self._tell()
         await anyio.lowlevel.checkpoint()
+        while message.get("more_body") and self.clients and self.taken < len(self.messages):
+            await self._news.wait()  # the fastest client sets the pace; the end of a reply is kept at once
 
     async def _nobody(self) -> Message:
         await self._left.wait()

@@ -1,7 +1,9 @@
 """The body of a request: bytes of a bounded length, then a model of pydantic's."""
 
 import json
+import math
 import re
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -9,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from server.errors import ApiError, ErrorBody, from_validation, refused
-from server.settings import Settings
+from server.settings import Limits
 from server.tenants import Tenant
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -19,8 +21,8 @@ DEFAULT: dict[int | str, dict[str, Any]] = {"default": {"model": ErrorBody}}
 """What else a route may answer; there is no 422 of FastAPI's."""
 DEEPEST = 64
 """Objects and lists inside each other; what reads a body later on may recurse."""
-STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-MAYBE_INFINITE = re.compile(rb"NaN|Infinity|[eE][+]?\d{3}")
+STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+"""A string of JSON. One that does not end goes to the end: else each quote of many in vain would be tried for one."""
 NESTING = bytes.maketrans(b"{}", b"[]")
 NO_NESTING = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -39,8 +41,8 @@ def tenant_of(request: Request) -> Tenant:
 
 async def asked(request: Request, kind: type[Body]) -> Body:
     """The request. Raises ApiError 400 with the parameter's name, or 413."""
-    settings: Settings = request.app.state.settings
-    return parse(await read(request, settings.limits.body_bytes), kind)
+    limits: Limits = request.app.state.settings.limits
+    return parse(await read(request, limits.body_bytes), kind, limits.media_hosts)
 
 
 async def read(request: Request, most: int) -> bytes:
@@ -61,29 +63,26 @@ async def read(request: Request, most: int) -> bytes:
     return b"".join(parts)
 
 
-def parse(body: bytes, kind: type[Body]) -> Body:
-    """A body as what it should be. Raises ApiError 400 with the parameter's name."""
-    bare = STRING.sub(b"", body)
-    if depth(bare) > DEEPEST:
+def parse(body: bytes, kind: type[Body], media_hosts: Collection[str] = ()) -> Body:
+    """A body as what it should be, with no URLs but of these hosts. Raises ApiError 400 with the parameter's name."""
+    if depth(body) > DEEPEST:
         raise refused(f"the body is nested more than {DEEPEST} deep", code="invalid_json")
     try:
-        made = kind.model_validate_json(body)
+        made = kind.model_validate_json(body, context=media_hosts)
     except ValidationError as error:
         raise from_validation(error) from None
-    if MAYBE_INFINITE.search(bare):
-        refuse_infinite(body)
+    refuse_ambiguous(body)
     return made
 
 
-def depth(bare: bytes) -> int:
-    """How deep a JSON document is nested, up to one more than DEEPEST; of what is no JSON, any number.
+def depth(body: bytes) -> int:
+    """How deep a JSON document is nested, up to one more than DEEPEST, or less; of what is no JSON, any number.
 
-    `bare` is the document without its strings. The innermost pairs are taken away again and again: each round is a pass
-    in C.
+    The innermost pairs are taken away again and again: each round is a pass in C.
     """
-    if bare.count(b"[") + bare.count(b"{") <= DEEPEST:
+    if body.count(b"[") + body.count(b"{") <= DEEPEST:
         return 0
-    pairs = bare.translate(NESTING, NO_NESTING)
+    pairs = STRING.sub(b"", body).translate(NESTING, NO_NESTING)
     for taken in range(DEEPEST + 1):
         if not pairs:
             return taken
@@ -93,10 +92,47 @@ def depth(bare: bytes) -> int:
     return DEEPEST + 1
 
 
-def refuse_infinite(body: bytes) -> None:
-    """Refuse a number that is none, or too large, in a value whose shape is not ours: no model would look at it."""
+class Twice(ValueError):
+    """A name that stands twice in one object."""
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises Twice."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise Twice(next(name for name in made if names.count(name) > 1))
+    return made
+
+
+def finite(number: str) -> float:
+    """A number of JSON, or one of the words that Python takes for one. Raises ValueError where it is none."""
+    if not math.isfinite(made := float(number)):
+        raise ValueError(number)
+    return made
+
+
+READER = json.JSONDecoder(object_pairs_hook=unique, parse_float=finite, parse_constant=finite)
+
+
+def refuse_ambiguous(body: bytes) -> None:
+    """Refuse JSON that two readers may take for two things: a name given twice, a number that is none, or too large.
+
+    Where a value's shape is ours, the second was refused before. Raises ApiError 400.
+    """
+    try:
+        READER.decode(body.decode())
+    except Twice as twice:
+        raise refused(f"{twice} is given twice", str(twice), "invalid_json") from None
+    except ValueError:
+        raise refused(f"{(name := infinite(body))}: Input should have finite numbers only", name) from None
+
+
+def infinite(body: bytes) -> str | None:
+    """The parameter that holds a number which is none, or too large."""
     for name, value in json.loads(body).items():
         try:
             json.dumps(value, allow_nan=False)
         except ValueError:
-            raise refused(f"{name}: Input should have finite numbers only", name) from None
+            return str(name)
+    return None

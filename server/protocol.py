@@ -191,6 +191,7 @@ def configured(app: ASGIApp, door: Door, **options: Any) -> uvicorn.Config:
         http=protocol,
         ws="none",
         lifespan="on",
+        log_config=None,
         log_level="error",
         access_log=False,
         proxy_headers=False,

@@ -11,7 +11,7 @@ from server.errors import ApiError
 from server.render import Piece, Renderer
 from server.resolve import Plan
 from server.trace import Recorder, told
-from strategies.events import Answered, Closed, Event, Note, Pruned, Scored, Token
+from strategies.events import Answered, Closed, Event, Judged, Judging, Note, Pruned, Scored, Token
 from strategies.growth import joined
 from strategies.meter import Meter
 from strategies.types import Logprob, ToolCall
@@ -29,7 +29,7 @@ def run_of(event: Event) -> str:
     match event:
         case Closed(candidate) | Scored(candidate):
             id = candidate.id
-        case Note(root) | Pruned(root):
+        case Judging(root) | Judged(root) | Note(root) | Pruned(root):
             id = root
         case _:
             id = event.id

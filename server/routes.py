@@ -14,6 +14,7 @@ from server.errors import ApiError, Asked, refused
 from server.gate import Admitted, size_of
 from server.idempotency import Jobs
 from server.incoming import DEFAULT, ERRORS, asked, body_of, tenant_of
+from server.measured import Measured
 from server.metrics import Metrics
 from server.pace import Pace
 from server.reply import Reply
@@ -51,7 +52,7 @@ async def responses(request: Request) -> Response:
     """A response, with as much test-time compute as asked for. Nothing is stored."""
     wanted = await asked(request, ResponsesRequest)
     request.state.asked = Asked(NAMES)
-    work, size = await planned(request, chat_request(wanted))
+    work, size = await planned(request, chat_request(wanted, tenant_of(request).settings.limits.media_hosts))
     return answered(request, wanted, work, size, ResponsesReply(wanted, work.reply))
 
 
@@ -71,7 +72,19 @@ async def planned(request: Request, wanted: ChatRequest) -> tuple[Work, Size]:
     reply = Reply(plan, f"chatcmpl-{secrets.token_hex(12)}", Meter(plan.budget))
     request.state.asked.meter = reply.meter
     pace = Pace(tenant.settings.server.pending_events)
-    work = Work(plan, reply, pool, state.metrics, state.compute, state.scorers, state.gate.marks(tenant), pace)
+    measured = Measured(state.metrics, plan, tenant.name, reply.meter)
+    request.state.first_byte = measured.first_byte
+    work = Work(
+        plan,
+        reply,
+        pool,
+        measured,
+        state.compute,
+        state.scorers,
+        state.gate.marks(tenant),
+        pace,
+        request.state.account,
+    )
     return work, size_of(plan, models[plan.engine_model].max_model_len)
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from server.media import MediaUrl
 from server.settings import BudgetSpec, EffortName, Format
 from server.trace import Flags, Trace
 
@@ -22,7 +23,7 @@ class TextPart(Strict):
 
 
 class ImageUrl(Strict):
-    url: str = Field(pattern="^data:", description="a data: URL; nothing is fetched")
+    url: MediaUrl
     detail: Literal["auto", "low", "high"] | None = None
 
 
@@ -31,12 +32,40 @@ class ImagePart(Strict):
     image_url: ImageUrl
 
 
+class Located(Strict):
+    url: MediaUrl
+
+
+class VideoPart(Strict):
+    """vLLM's own."""
+
+    type: Literal["video_url"]
+    video_url: Located
+
+
+class AudioUrlPart(Strict):
+    """vLLM's own."""
+
+    type: Literal["audio_url"]
+    audio_url: Located
+
+
+class Audio(Strict):
+    data: str = Field(pattern="^[A-Za-z0-9+/=]*$", description="base64")
+    format: str = Field(pattern="^[a-z0-9]{1,8}$", description="wav, mp3, or another that the engine knows")
+
+
+class AudioPart(Strict):
+    type: Literal["input_audio"]
+    input_audio: Audio
+
+
 class RefusalPart(Strict):
     type: Literal["refusal"]
     refusal: str
 
 
-Part = Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type")]
+Part = Annotated[TextPart | ImagePart | VideoPart | AudioUrlPart | AudioPart | RefusalPart, Field(discriminator="type")]
 
 
 class ChatMessage(Strict):

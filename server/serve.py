@@ -15,7 +15,7 @@ import anyio
 import uvicorn
 from fastapi import FastAPI
 
-from server import descriptors, paths, supervisor
+from server import descriptors, logs, metrics, paths, supervisor
 from server.app import create_app
 from server.auth import unguarded
 from server.backends.local import EngineFailed, EngineSpec, LocalEngine, local_engine
@@ -31,10 +31,10 @@ log = logging.getLogger("ponder")
 
 async def serve(settings: Settings, model: str | None, python: Path | None, args: tuple[str, ...]) -> int:
     """Serve until a signal comes or the local engine ends; the exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.configure(settings.server)
     descriptors.check(settings)
     if worker := supervisor.inherited():
+        metrics.count_as(supervisor.place())
         return await run(settings, worker, None, parent=sys.stdin.fileno())
     create_app(settings)  # before all that takes time: it refuses settings that cannot work
     listener = listen(settings)

@@ -14,6 +14,8 @@ EffortName = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 TOML = "ponder.toml"
 NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 """A tenant's name, which stands in logs."""
+HOST = r"^[a-z0-9.-]{1,253}(:[0-9]{1,5})?$"
+"""A host as URLs name it, with its port where they do."""
 
 
 class Part(BaseModel):
@@ -28,12 +30,41 @@ class Server(Part):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     keep_alive: float = Field(15.0, gt=0, description="seconds of silence on a stream before a comment is sent")
-    workers: int = Field(1, ge=1, le=256, description="processes that serve; each has its own [workers] and /metrics")
+    workers: int = Field(1, ge=1, le=256, description="processes that serve; each has its own [workers]")
     drain_delay: float = Field(5.0, ge=0, description="seconds of service after SIGTERM, in which /ready says 503")
     drain_seconds: float = Field(20.0, ge=0, description="after that, for running requests to end")
     pending_events: int = Field(
         1024, ge=1, description="events that may wait for a slow client before its engines are read no further"
     )
+    metric_series: int = Field(
+        2000, ge=500, description="series of /metrics, of all workers; more strategies, models, keys count as `other`"
+    )
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="at `info`, each request has a line"
+    )
+
+
+class Tracing(Part):
+    """Spans of requests, sent over OTLP/HTTP."""
+
+    on: bool = False
+    endpoint: str = Field("", description="where spans go, as http://host:4318/v1/traces; empty: OTEL_EXPORTER_OTLP_*")
+    headers: dict[str, SecretStr] = Field({}, description="sent along, a key of the receiver's for one")
+    service: str = Field("", description="the name of this server; empty: OTEL_SERVICE_NAME, else ponder")
+    share: float = Field(1.0, ge=0, le=1, description="of the requests that are traced, where their callers do not say")
+    content: bool = Field(False, description="whether spans have the words of prompts and answers")
+    characters: int = Field(8192, ge=1, description="of each text in a span")
+    queue: int = Field(8192, ge=1, description="spans that wait to be sent; further ones are dropped")
+    batch: int = Field(64, ge=1, description="spans that are sent together")
+    flush_seconds: float = Field(2.0, gt=0, description="how long a span waits for others, to be sent with them")
+    seconds: float = Field(5.0, gt=0, description="for one sending, and for the last one at the server's end")
+
+    @model_validator(mode="after")
+    def _holds_a_batch(self) -> Self:
+        if self.batch > self.queue:
+            raise ValueError("batch cannot be more than queue")
+        return self
 
 
 class Door(Part):
@@ -105,6 +136,10 @@ class Limits(Part):
     )
     body_bytes: int = Field(8 << 20, ge=1, description="the body of one request")
     messages: int = Field(4096, ge=1, description="messages, or items of input, of one request")
+    media_hosts: frozenset[Annotated[str, Field(pattern=HOST)]] = Field(
+        frozenset(),
+        description="hosts whose images, audio and video engines may be told to fetch",
+    )
     unknown_fields: Literal["refuse", "pass_on"] = "refuse"
     template_arguments: tuple[str, ...] = Field(
         ("enable_thinking", "thinking"), description="what requests may pass to chat templates"
@@ -185,6 +220,7 @@ class Workers(Part):
     """The processes that parse what may take too long to parse, and what one call of theirs may take."""
 
     processes: int = Field(2, ge=1, le=64)
+    ahead: bool = Field(False, description="start them with the server: some 80 MB each, and no first call that waits")
     seconds: float = Field(2.0, gt=0, description="wall time of one call")
     memory_mb: int = Field(1024, ge=256, description="address space of one process, in MiB")
 
@@ -260,6 +296,7 @@ class Settings(BaseSettings):
     admission: Admission = Admission()
     keys: dict[Annotated[str, Field(pattern=NAME)], Key] = {}
     workers: Workers = Workers()
+    tracing: Tracing = Tracing()
     idempotency: Idempotency = Idempotency()
     efforts: dict[EffortName, Effort] = EFFORTS
     verifiers: dict[str, VerifierSettings] = {}

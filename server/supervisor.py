@@ -17,8 +17,10 @@ from tempfile import TemporaryDirectory
 
 import anyio
 import anyio.abc
+from prometheus_client.multiprocess import mark_process_dead
 
 from server.backends.local import EngineFailed, LocalEngine
+from server.metrics import FOLDER
 from server.settings import Settings
 from server.shared import serve_shared
 
@@ -28,6 +30,8 @@ LISTENER = "PONDER_LISTENER"
 """The variable that tells a child the descriptor of its listening socket."""
 SHARED = "PONDER_SHARED"
 """The variable that tells a child where the parent serves what all children share."""
+PLACE = "PONDER_PLACE"
+"""The variable that tells a child its place among them, from 0: whoever takes a dead one's place goes on counting."""
 BACKLOG = 2048
 STEADY_SECONDS = 10.0
 """A child that lived so long did not fail at its start."""
@@ -50,12 +54,13 @@ class Supervisor:
         self.failed = False
         self.children: set[anyio.abc.Process] = set()
 
-    async def keep(self) -> None:
+    async def keep(self, place: int) -> None:
         """Run one child, and another one when it dies; at once, but for one that dies again and again."""
         pause = FIRST_PAUSE_SECONDS
         while not self.ending.is_set():
             began = anyio.current_time()
-            status = await self._run()
+            status = await self._run(place)
+            mark_process_dead(place, self.environment[FOLDER])  # type: ignore[no-untyped-call]
             if self.ending.is_set():
                 return
             steady = anyio.current_time() - began > STEADY_SECONDS
@@ -64,7 +69,7 @@ class Supervisor:
             with anyio.move_on_after(pause):
                 await self.ending.wait()
 
-    async def _run(self) -> int:
+    async def _run(self, place: int) -> int:
         """A child from its beginning to its end; its exit status. One that is cut is killed."""
         command = [sys.executable, "-I", "-c", START, json.dumps(sys.path), *sys.argv[1:]]
         process = await anyio.open_process(
@@ -72,7 +77,7 @@ class Supervisor:
             stdin=subprocess.PIPE,
             stdout=None,
             stderr=None,
-            env=self.environment,
+            env={**self.environment, PLACE: str(place)},
             pass_fds=(self.descriptor,),
             start_new_session=True,  # a terminal's signals come through us alone
         )
@@ -115,8 +120,11 @@ async def supervise(settings: Settings, listener: socket.socket, engine: LocalEn
     host, port = listener.getsockname()[:2]
     log.info("ponder: %d workers on %s port %s", settings.server.workers, host, port)
     with TemporaryDirectory(prefix="ponder-") as folder:
-        shared = Path(folder) / "shared"
-        environment = {SHARED: str(shared)} | ({"PONDER_ENGINE_URL": engine.url} if engine else {})
+        shared, counted = Path(folder) / "shared", Path(folder) / "counted"
+        counted.mkdir()
+        environment = {SHARED: str(shared), FOLDER: str(counted)} | (
+            {"PONDER_ENGINE_URL": engine.url} if engine else {}
+        )
         supervisor = Supervisor(listener, environment)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(serve_shared, settings, shared)
@@ -124,8 +132,8 @@ async def supervise(settings: Settings, listener: socket.socket, engine: LocalEn
             if engine:
                 tasks.start_soon(supervisor.watch, engine)
             async with anyio.create_task_group() as children:
-                for _ in range(settings.server.workers):
-                    children.start_soon(supervisor.keep)
+                for place in range(settings.server.workers):
+                    children.start_soon(supervisor.keep, place)
             tasks.cancel_scope.cancel()
     return int(supervisor.failed)
 
@@ -140,3 +148,8 @@ def shared_path() -> Path | None:
     """Where a child finds what it shares with the others."""
     path = os.environ.get(SHARED)
     return Path(path) if path else None
+
+
+def place() -> str:
+    """The place of a child among the others."""
+    return os.environ[PLACE]

@@ -8,7 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from strategies import select
 from strategies.answers import answer_of
-from strategies.events import Answered, Closed, Event, Lost, Note, Opened, Pruned, Scored, Started, Token
+from strategies.events import (
+    Answered,
+    Closed,
+    Event,
+    Judged,
+    Judging,
+    Lost,
+    Note,
+    Opened,
+    Pruned,
+    Scored,
+    Started,
+    Token,
+)
 from strategies.types import Candidate, Cause, Finish, Limit, Spent
 
 
@@ -113,18 +126,23 @@ class Trace(Flags):
 class TraceEvent(Shape):
     """One event while it happens: the `ponder` object of a chunk without choices."""
 
-    event: Literal["started", "opened", "token", "closed", "lost", "scored", "pruned", "note", "answered"]
+    event: Literal[
+        "started", "opened", "token", "closed", "lost", "scored", "judging", "judged", "pruned", "note", "answered"
+    ]
     id: str
     parent: str | None = None
     strategy: str | None = Field(None, description="of `started`")
     text: str | None = Field(None, description="of `token`, and what a `note` says, or why `pruned`")
-    error: str | None = Field(None, description="of `lost`")
+    error: str | None = Field(None, description="of `lost`, and of `judged` where it failed")
     cause: Cause | None = Field(None, description="of `lost`: the kind of failure")
     answer: str | None = Field(None, description="of `closed`: as it votes")
     score: float | None = None
     tokens: int | None = Field(None, description="that arrived; of `answered`: all of the request's so far")
     finish: Finish | None = None
-    ids: list[str] | None = Field(None, description="of a `note` and `pruned`: the candidates that it is about")
+    ids: list[str] | None = Field(
+        None, description="of `judging`, `judged`, `pruned`, `note`: the candidates concerned"
+    )
+    seconds: float | None = Field(None, description="of `judged`: how long the verifier took over them")
     facts: dict[str, Any] | None = Field(None, description="of a `note`: figures")
     chosen: str | None = Field(None, description="of `answered`: the candidate that answers")
 
@@ -150,6 +168,10 @@ def told(event: Event) -> TraceEvent:
             return TraceEvent(event="lost", id=id, error=error, tokens=tokens, cause=cause)
         case Scored(c):
             return TraceEvent(event="scored", id=c.id, score=c.score.value if c.score else None)
+        case Judging(root, ids):
+            return TraceEvent(event="judging", id=root, ids=list(ids))
+        case Judged(root, ids, seconds, failure):
+            return TraceEvent(event="judged", id=root, ids=list(ids), seconds=round(seconds, 6), error=failure)
         case Pruned(root, text, ids):
             return TraceEvent(event="pruned", id=root, text=text, ids=list(ids))
         case Note(root, text, ids, facts):

@@ -8,14 +8,16 @@ from typing import Any
 from server.backends.marked import Marked
 from server.backends.pool import Pool
 from server.backends.pooling import Scorers
-from server.metrics import Metrics
+from server.backends.traced import Traced
+from server.measured import Measured
+from server.observed import Account
 from server.pace import Pace, Paced
 from server.reply import Reply
 from server.resolve import Plan
 from server.workers import Turn
 from strategies.base import execute
 from strategies.events import Event
-from strategies.protocols import Compute, Observer
+from strategies.protocols import Backend, Compute, Observer
 from strategies.tasks import together
 from strategies.types import Candidate
 
@@ -28,22 +30,25 @@ class Work:
         plan: Plan,
         reply: Reply,
         pool: Pool,
-        metrics: Metrics,
+        measured: Measured,
         compute: Compute,
         scorers: Scorers,
         marks: Mapping[str, Any],
         pace: Pace,
+        account: Account,
     ) -> None:
-        self.plan, self.reply, self.metrics = plan, reply, metrics
+        self.plan, self.reply, self.measured = plan, reply, measured
         self.compute, self.scorers = Turn(compute), scorers
-        self.pace = pace
+        self.pace, self.account = pace, account
         engines = pool.backend(plan.engine_model)
-        marked = Marked(engines, marks) if marks else engines
-        self.backend = Paced(marked, pace) if plan.stream else marked
+        marked: Backend = Marked(engines, marks) if marks else engines
+        self.backend: Backend = Paced(marked, pace) if plan.stream else marked
 
     async def __call__(self, observe: Observer) -> None:
         plan, meter = self.plan, self.reply.meter
-        with self.metrics.request(plan.strategy.name, plan.engine_model, meter) as count:
+        with self.account.work(self.reply) as spans, self.measured.work() as count:
+            if spans:
+                observe, self.backend = both(spans, observe), Traced(self.backend, spans.header)
             prompt = plan.roots[0].prompt
             with meter.cutting():
                 prompt = await self.backend.render(prompt)

@@ -19,8 +19,6 @@ from strategies.tasks import unwrapped
 
 T = TypeVar("T")
 
-WARM_SECONDS = 2.0
-"""An app that lives this long gets its workers without waiting for a first call."""
 PATIENCE_SECONDS = 0.5
 """A steward that lived less is not replaced at once."""
 EXPIRIES = 16
@@ -38,8 +36,8 @@ QUIET = {"PATH": os.defpath, "LANG": "C.UTF-8"}
 class Workers:
     """Calls functions in worker processes. `async with workers(…) as compute: await compute(function, *arguments)`."""
 
-    def __init__(self, limits: Limits, *, loaded: bool = True, warm_seconds: float = WARM_SECONDS) -> None:
-        self.limits, self.loaded, self.warm_seconds = limits, loaded, warm_seconds
+    def __init__(self, limits: Limits, *, loaded: bool = True) -> None:
+        self.limits, self.loaded = limits, loaded
         self.wanted = anyio.Event()
         self.pid: int | None = None
         self._calls: dict[int, _Call] = {}
@@ -80,8 +78,8 @@ class Workers:
         self._frames.close()
 
     async def serve(self) -> None:
-        """Keep a steward, once there is a call or the app has lived for a while, until cancelled."""
-        with anyio.move_on_after(self.warm_seconds):
+        """Keep a steward, from the first call on or from the start, until cancelled."""
+        if not self.limits.ahead:
             await self.wanted.wait()
         while True:
             started = anyio.current_time()
@@ -164,12 +162,12 @@ async def steward(limits: Limits, loaded: bool) -> AsyncIterator[anyio.abc.Proce
 
 
 @asynccontextmanager
-async def workers(limits: Limits, *, loaded: bool = True, warm_seconds: float = WARM_SECONDS) -> AsyncIterator[Workers]:
+async def workers(limits: Limits, *, loaded: bool = True) -> AsyncIterator[Workers]:
     """Workers that end with the block; `loaded` ones start slower, and then have at hand what takes long to load.
 
     The task group is theirs: it lives as long as the app and owns no request.
     """
-    made = Workers(limits, loaded=loaded, warm_seconds=warm_seconds)
+    made = Workers(limits, loaded=loaded)
     with unwrapped():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(made.serve)

@@ -138,5 +138,6 @@ async def execute(
     await run.equate()
     found = run.found or (replace(root, finish="cut"),)
     chosen = run.answered or strategy.select(found)
-    observe(Answered(root.id, chosen, meter.cut, meter.spent))
+    agreement = select.agreement(select.leaves(found), chosen) if len(found) > 1 else None
+    observe(Answered(root.id, chosen, meter.cut, meter.spent, agreement))
     return chosen

@@ -45,9 +45,13 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A sequence stopped growing; the candidate's `finish` says why."""
+    """A sequence stopped growing; the candidate's `finish` says why.
+
+    `early`: it was its strategy that had seen enough, no limit and nobody who left.
+    """
 
     candidate: Candidate
+    early: bool = False
     kind: Literal["closed"] = "closed"
 
 
@@ -68,6 +72,29 @@ class Scored:
 
     candidate: Candidate
     kind: Literal["scored"] = "scored"
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """The run's verifier is called about the candidates `ids`; `Judged` tells when it is over, in the same task."""
+
+    root: str
+    ids: tuple[str, ...]
+    kind: Literal["judging"] = "judging"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A call of the run's verifier, about the candidates `ids`, is over after `seconds`; what it said is `Scored`.
+
+    `failure` says why it gave no scores: "cut" where its run ended first.
+    """
+
+    root: str
+    ids: tuple[str, ...]
+    seconds: float
+    failure: Cause | Literal["cut"] | None = None
+    kind: Literal["judged"] = "judged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +124,17 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The run `id` is over. `cut` names the limit that ended it; `spent` is the request's ledger up to here."""
+    """The run `id` is over. `cut` names the limit that ended it; `spent` is the request's ledger up to here.
+
+    `agreement` is the share of the votes for its answer; None where there was no other candidate, or nothing to read.
+    """
 
     id: str
     candidate: Candidate
     cut: Limit | None
     spent: Spent
+    agreement: float | None = None
     kind: Literal["answered"] = "answered"
 
 
-Event = Started | Opened | Token | Closed | Lost | Scored | Pruned | Note | Answered
+Event = Started | Opened | Token | Closed | Lost | Scored | Judging | Judged | Pruned | Note | Answered

@@ -2,14 +2,17 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
+
+import anyio
 
 from strategies.answers import thinking
-from strategies.events import Closed, Lost, Note, Opened, Pruned, Scored
+from strategies.events import Closed, Judged, Judging, Lost, Note, Opened, Pruned, Scored
 from strategies.protocols import BackendError, Observer
-from strategies.types import Candidate, Score
+from strategies.types import Candidate, Cause, Score
 
 
 class Found:
@@ -55,9 +58,9 @@ class Found:
         self.observe(Opened(child.id, parent.id, thinking(child)))
         return child
 
-    def close(self, child: Candidate) -> Candidate:
+    def close(self, child: Candidate, early: bool = False) -> Candidate:
         self._all[child.id] = child
-        self.observe(Closed(child))
+        self.observe(Closed(child, early))
         return child
 
     def lose(self, child: Candidate, error: BackendError, tokens: int) -> None:
@@ -73,6 +76,22 @@ class Found:
         started = len(self._places)
         if self.lost and started - len(self.lost) < quorum * started:
             raise loss(self.lost, started)
+
+    @contextmanager
+    def judging(self, candidates: Iterable[Candidate]) -> Iterator[None]:
+        """A call of the verifier: its beginning is told, and its end, however it came."""
+        ids = tuple(candidate.id for candidate in candidates)
+        self.observe(Judging(self.root, ids))
+        began = anyio.current_time()
+        failure: Cause | Literal["cut"] | None = "cut"
+        try:
+            yield
+            failure = None
+        except BackendError as error:
+            failure = error.cause
+            raise
+        finally:
+            self.observe(Judged(self.root, ids, anyio.current_time() - began, failure))
 
     def judge(self, candidate: Candidate, score: Score | None) -> Candidate:
         """The candidate with its score; as it was, with a note, where there is none, or one that is no number."""

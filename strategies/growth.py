@@ -114,9 +114,9 @@ def call_for(growths: Sequence[Growth]) -> Call:
     sampling = first.sampling
     if first.tokens and sampling.seed is not None:
         sampling = replace(sampling, seed=seed_of(sampling.seed, f"{first.child.id}+{first.tokens}"))
-    return Call(
-        first.child.prompt, first.wanted, first.path(), len(growths), sampling, live=first.watched, avoid=first.avoid
-    )
+    prompt, id = first.child.prompt, first.child.id
+    live, avoid = first.watched, first.avoid
+    return Call(prompt, first.wanted, first.path(), len(growths), sampling, live=live, avoid=avoid, id=id)
 
 
 def seed_of(seed: int, id: str) -> int:

@@ -63,14 +63,16 @@ class Race:
         """Grow all of the groups, a request each; leaving the block stops those that still grow."""
         growths = [growth for group in groups for growth in group]
         with unwrapped(), self._backend.meter.wave([growth.wanted for growth in growths]) as shares:
+            left = False
             try:
                 async with anyio.create_task_group() as self._tasks:
                     for group in groups:
                         self._start(self._grow, group, shares)
                     yield self
+                    left = True
                     self._tasks.cancel_scope.cancel()
             finally:
-                self._stop(growths)
+                self._stop(growths, early=left)
 
     async def all(self, groups: Sequence[Sequence[Growth]]) -> list[Candidate]:
         """Grow all of the groups to their end. Raises BackendError where all were lost."""
@@ -105,10 +107,10 @@ class Race:
             self._news.set()
             self._news = None
 
-    def _stop(self, growths: Sequence[Growth]) -> None:
+    def _stop(self, growths: Sequence[Growth], early: bool = False) -> None:
         for growth in growths:
             if growth.open:
-                self._close(growth, "cut")
+                self._close(growth, "cut", early)
 
     async def _grow(self, growths: Sequence[Growth], shares: Shares) -> None:
         """Grow siblings by one request; those that only their allowance ended go on alone."""
@@ -144,10 +146,10 @@ class Race:
         if chunk.finish and not growth.hungry:
             self._arrive(self._close(growth, chunk.finish))
         elif self._until and self._until(growth):
-            self._arrive(self._close(growth, "cut"))
+            self._arrive(self._close(growth, "cut", early=True))
 
-    def _close(self, growth: Growth, finish: Finish) -> Candidate:
-        return self._found.close(growth.close(finish))
+    def _close(self, growth: Growth, finish: Finish, early: bool = False) -> Candidate:
+        return self._found.close(growth.close(finish), early)
 
     def _fail(self, growths: Sequence[Growth], error: BackendError) -> None:
         """Their request broke off: those that can go on where another engine is, once each; the others are lost."""

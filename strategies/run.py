@@ -172,20 +172,26 @@ class Run:
         if not candidates:
             return []
         try:
-            scores = await self._asked(self.verifier, candidates if ahead is None else list(ahead))
+            scores = await self._asked(self.verifier, candidates, candidates if ahead is None else list(ahead))
         except BackendError as error:
             self._found.note(f"the verifier failed: {error}", candidates, degraded=True)
             return candidates
         return [self._found.judge(candidate, score) for candidate, score in zip(candidates, scores, strict=True)]
 
-    async def _asked(self, verifier: Verifier, candidates: Sequence[Candidate]) -> Sequence[Score | None]:
-        """The verifier's scores, in its share of the time. Raises BackendError."""
+    async def _asked(
+        self, verifier: Verifier, candidates: Sequence[Candidate], seen: Sequence[Candidate]
+    ) -> Sequence[Score | None]:
+        """The verifier's scores for candidates by what it is shown of each, in its share of the time.
+
+        Raises BackendError.
+        """
         if self._too_slow:
             raise BackendError("it was too slow before", cause="timeout")
-        with anyio.move_on_after(PATIENCE * self._meter.left):
-            return await verifier.score(candidates, self.ask)
-        self._too_slow = True
-        raise BackendError("it took more than its share of the time", cause="timeout")
+        with self._found.judging(candidates):
+            with anyio.move_on_after(PATIENCE * self._meter.left):
+                return await verifier.score(seen, self.ask)
+            self._too_slow = True
+            raise BackendError("it took more than its share of the time", cause="timeout")
 
     def prune(self, candidates: Iterable[Candidate], why: str) -> None:
         """Drop candidates from the search: they neither answer nor vote unless there is nothing else."""

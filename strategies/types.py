@@ -209,7 +209,7 @@ class Call:
     """One request to an engine: `n` continuations of `prompt` + `steps`, each of at most `max_tokens`.
 
     Somebody watches a `live` call token by token; others may arrive in coarse pieces. `avoid` names an engine that it
-    should not go to, if there is another.
+    should not go to, if there is another. `id` is that of the candidate it grows, the first of several.
     """
 
     prompt: Prompt
@@ -219,6 +219,7 @@ class Call:
     sampling: Sampling = field(default_factory=Sampling)
     live: bool = False
     avoid: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Requests whose callers go at some moment, and what must be gone with them."""
 
 import asyncio
+import json
 from dataclasses import dataclass
 from random import Random
 
@@ -55,6 +56,42 @@ def somebody(random: Random, longest: float, widest: int = 64) -> Caller:
     return Caller(random.choice(list(ROUTES)), strategy, random.random() < 0.5, patience)
 
 
+def asking(strategy, stream):
+    """The body of a request to a simulated engine."""
+    words = [{"role": "user", "content": "2 + 3?"}]
+    wishes = {"model": "simulated", "messages": words, "reasoning_strategy": strategy, "stream": stream}
+    return json.dumps(wishes).encode()
+
+
+async def turns(count):
+    """So many turns of the event loop."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def called(app, body, gone):
+    """One request, without a socket, whose caller goes when `gone()` is done, and takes whatever is sent at once.
+
+    That is what uvicorn does for a client that is gone.
+    """
+    bodies = iter([{"type": "http.request", "body": body}])
+
+    async def receive():
+        if first := next(bodies, None):
+            return first
+        await gone()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "raw_path": b"", "query_string": b""}
+    headers = {"headers": [(b"content-type", b"application/json")], "http_version": "1.1", "scheme": "http"}
+    with anyio.fail_after(20):
+        await app.state.started.wait()
+        await app({**scope, **headers, "client": ("test", 1), "server": ("test", 1)}, receive, send)
+
+
 async def nothing_left(app, engine, seconds=15.0):
     """Wait until no work is left of any request: engines idle, nothing held, no task but those that live for long."""
 
@@ -72,7 +109,16 @@ async def nothing_left(app, engine, seconds=15.0):
     assert not left()
 
 
-LASTING = ("server.workers", "server.backends.pool", "tests.", "SocketListener", "functools", "Lifespan", "TestRunner")
+LASTING = (
+    "server.workers",
+    "server.pulse",
+    "server.backends.pool",
+    "tests.",
+    "SocketListener",
+    "functools",
+    "Lifespan",
+    "TestRunner",
+)
 """What tasks are called that belong to no request: those of the server itself, and of the test."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase, CompletionCreateParamsStreaming
 
-from server import bounds
+from server import bounds, metrics
 from server.app import create_app
 from server.fields import FIELDS, markdown, of_kind
 from server.resolve import resolve
@@ -63,6 +63,13 @@ def test_the_page_on_security_shows_the_limits_that_hold():
     assert told.startswith(bounds.markdown()), "run `python -m server.bounds` and paste what it prints"
 
 
+def test_the_page_on_metrics_tells_of_each_with_its_labels_and_of_no_other():
+    page = (ROOT / "docs/metrics.md").read_text()
+    told = page.partition("<!-- python -m server.metrics -->\n")[2]
+    assert told.startswith(metrics.markdown()), "run `python -m server.metrics` and paste what it prints"
+    assert set(re.findall(r"ponder_\w+", page)) == {family.told for family in metrics.Metrics().families}
+
+
 def test_every_defence_has_tests_that_exist():
     table = (ROOT / "SECURITY.md").read_text().partition("## Attacks")[2].partition("\n## ")[0]
     rows = [row for row in table.splitlines() if row.startswith("|")][2:]
@@ -89,7 +96,18 @@ def test_the_settings_page_is_a_valid_file_that_names_every_setting():
     told = tomllib.loads(example)
     settings = Settings(**told)
     assert set(told) == set(Settings.model_fields)
-    for table in ("server", "door", "pool", "defaults", "limits", "auth", "admission", "workers", "idempotency"):
+    for table in (
+        "server",
+        "door",
+        "pool",
+        "defaults",
+        "limits",
+        "auth",
+        "admission",
+        "workers",
+        "tracing",
+        "idempotency",
+    ):
         assert set(told[table]) == set(type(getattr(settings, table)).model_fields)
         assert getattr(settings, table) == getattr(Settings(), table), "the page shows the defaults"
     assert set(told["keys"]["alice"]) == set(type(settings.keys["alice"]).model_fields) - {"key"}

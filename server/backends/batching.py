@@ -9,6 +9,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from server.failures import where
+from server.logs import asking
+from server.traceparent import calling
 from strategies.protocols import BackendError
 
 Q = TypeVar("Q")
@@ -99,6 +101,8 @@ class Batches(Generic[Q, A]):
 
     async def _answer(self, batch: Sequence[Asked[Q, A]]) -> None:
         """One request, whatever comes of it: nothing that goes wrong here may end the tasks of others."""
+        asking.set("")  # what many share belongs to none of them
+        calling.set("")
         try:
             with anyio.CancelScope() as scope:
                 for one in batch:

@@ -12,6 +12,7 @@ import aiohttp
 import anyio
 import msgspec
 
+from server.backends.calls import Calls
 from server.backends.health import Health
 from server.backends.http import Upstream
 from server.backends.placement import choose
@@ -32,6 +33,7 @@ class Host:
     name: str
     upstream: Upstream
     health: Health
+    calls: Calls
     load: int = 0
 
     @contextmanager
@@ -43,7 +45,8 @@ class Host:
         self.load += n
         trying = self.health.begin()
         try:
-            yield lambda: self.health.answered(trying)
+            with self.calls.one():
+                yield lambda: self.health.answered(trying)
         except BackendError as error:
             if not self.blamed(error, trying):
                 self.health.answered(trying)
@@ -158,7 +161,7 @@ class Fleet:
             wait += error.retry_after
         if anyio.current_time() + wait >= anyio.current_effective_deadline() or not self._retries.spend():
             raise error
-        self._metrics.retries.inc()
+        self._metrics.retries.at().inc()
         await anyio.sleep(wait)
 
 

@@ -1,7 +1,7 @@
 """Calls to an engine: a JSON answer, a stream of JSON events, an answer as it comes. Knows nothing of what they say."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import aiohttp
 import anyio
 import msgspec
 
+from server.traceparent import calling
 from strategies.protocols import BackendError
 from strategies.types import Cause
 
@@ -59,7 +60,8 @@ class Upstream:
 
     def _options(self, timeout: aiohttp.ClientTimeout) -> dict[str, Any]:
         """Of every request: where an engine would send us, we do not go."""
-        return {"headers": self._headers, "timeout": timeout, "allow_redirects": False}
+        headers = {**self._headers, "traceparent": parent} if (parent := calling.get()) else self._headers
+        return {"headers": headers, "timeout": timeout, "allow_redirects": False}
 
     def _posted(
         self, path: str, body: dict[str, Any], timeout: aiohttp.ClientTimeout
@@ -143,9 +145,10 @@ async def frames(content: aiohttp.StreamReader, begun: Callable[[], None] = lamb
             if line.startswith(b"data:"):
                 frame = line[5:].strip()
                 if frame == b"[DONE]":
-                    with anyio.move_on_after(END_SECONDS):
-                        while not content.at_eof():  # a connection whose answer is read to its end can be used again
-                            await content.readany()
+                    if not content.at_eof():  # a connection whose answer is read to its end can be used again
+                        with suppress(aiohttp.ClientError, TimeoutError, OSError), anyio.move_on_after(END_SECONDS):
+                            while await content.readany():
+                                pass
                     return
                 yield frame
         if len(rest) > LONGEST_FRAME:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import anyio
 
+from server.backends.calls import Calls
 from server.backends.fleet import Fleet, Host, Member
 from server.backends.health import Health
 from server.backends.http import Patience, Upstream
@@ -118,8 +119,9 @@ class Pool:
         patience = Patience(engine.connect_seconds, engine.first_seconds, engine.idle_seconds)
         health = Health(self._settings)
         name = engine.name or str(at)
-        self._metrics.up.labels(name).set_function(lambda: float(not health.out))
-        return Host(name, Upstream(session, engine.url, api_key=key, patience=patience), health)
+        self._metrics.reads(self._metrics.up.at(name), lambda: float(not health.out))
+        upstream = Upstream(session, engine.url, api_key=key, patience=patience)
+        return Host(name, upstream, health, Calls(self._metrics, name))
 
 
 async def version(upstream: Upstream) -> str:

@@ -53,7 +53,7 @@ class Vllm:
         One that is answered `once` stays as it is where the template is known: then what may be written after it is
         for the engine to say.
         """
-        if not self._tokenizes or has_images(prompt):
+        if not self._tokenizes or has_media(prompt):
             return self._unrendered(prompt)
         if prompt.once and (opens := self._opens.get(kind_of(prompt))) is not None:
             return replace(prompt, room=self.max_model_len, thinks=opens)
@@ -136,7 +136,7 @@ class Vllm:
 
         A token is a byte at least. A call for as many tokens as the model takes in all asks for what is left.
         """
-        if not self._tokenizes or has_images(call.prompt):
+        if not self._tokenizes or has_media(call.prompt):
             return call
         if not call.prompt.once or self.max_model_len is None or call.steps:
             return replace(call, prompt=await self.render(call.prompt))
@@ -243,10 +243,10 @@ def remember(known: dict[K, V], key: K, value: V) -> None:
     known[key] = value
 
 
-def has_images(prompt: Prompt) -> bool:
+def has_media(prompt: Prompt) -> bool:
     """Whether the prompt is more than text, so that only the engine's chat can take it."""
     contents = [message.get("content") for message in prompt.messages]
-    return any(part.get("type") == "image_url" for content in contents if isinstance(content, list) for part in content)
+    return any(part.get("type") != "text" for content in contents if isinstance(content, list) for part in content)
 
 
 async def models(upstream: Upstream) -> list[Model]:

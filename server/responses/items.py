@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
+from server.media import MediaUrl
 from server.schema import Strict
 
 Status = Literal["in_progress", "completed", "incomplete"] | None
@@ -45,7 +46,7 @@ class InputImage(Said):
     """An image, for an engine that takes them."""
 
     type: Literal["input_image"]
-    image_url: str = Field(pattern="^data:", description="a data: URL; nothing is fetched")
+    image_url: MediaUrl
     detail: Literal["auto", "low", "high"] | None = None
 
 

@@ -1,6 +1,6 @@
 """From a responses request to the chat request that asks the same. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -60,7 +60,7 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
 """Fields that are refused by name, unless they are null or say what holds anyway."""
 
 
-def chat_request(asked: ResponsesRequest) -> ChatRequest:
+def chat_request(asked: ResponsesRequest, media_hosts: Collection[str] = ()) -> ChatRequest:
     """The chat request that asks the same. Raises ApiError 400 with the caller's name of the parameter."""
     refuse_unsupported(asked)
     text, reasoning = asked.text, asked.reasoning
@@ -78,7 +78,7 @@ def chat_request(asked: ResponsesRequest) -> ChatRequest:
     }
     given = {name: value for name, value in body.items() if value is not None}
     try:
-        return ChatRequest.model_validate(given)
+        return ChatRequest.model_validate(given, context=media_hosts)
     except ValidationError as error:
         raise from_validation(error) from None
 

@@ -147,7 +147,7 @@ async def test_a_test_can_say_what_is_replied_and_read_what_was_asked():
         body = CHAT | {"seed": 7, "n": 3}
         reply = (await client.post("/v1/chat/completions", json=body)).json()
         assert [choice["message"]["content"] for choice in reply["choices"]] == ["7", "8", "9"]
-        assert engine.requests == [("/v1/chat/completions", body)]
+        assert engine.requests == [("/v1/chat/completions", body, "")]
         assert engine.generated == reply["usage"]["completion_tokens"] == 6
         assert engine.running == engine.aborted == 0
 

@@ -38,7 +38,7 @@ async def pair(reply=None, *, settings=None, patience=None, others=None, **optio
 
 def completions(engine):
     """The bodies of the completions that an engine was asked for."""
-    return [request.body for request in engine.requests if request.path == "/v1/completions"]
+    return [request.body for request in engine.requests if request.path.endswith("/completions")]
 
 
 @dataclass

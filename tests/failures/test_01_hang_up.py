@@ -1,6 +1,5 @@
 """A caller who goes, at any moment: all work for the request ends, wherever it was, and nothing of it stays."""
 
-import asyncio
 import gc
 from random import Random
 
@@ -91,42 +90,3 @@ async def test_a_thousand_samples_end_with_their_caller(stream):
 @pytest.mark.slow
 async def test_ten_thousand_callers_who_go_leave_nothing():
     await go(10_000, 2.0, widest=1000, ttft=0.01, delay=0.002)
-
-
-async def test_a_hang_up_at_every_turn_of_the_loop_leaves_nothing():
-    async with ponder() as served:
-        for turns in range(0, 240, 3):
-            await asked_for(served.app, turns, stream=bool(turns % 2))
-        await nothing_left(served.app, served.engine)
-
-
-async def asked_for(app, turns, stream):
-    """One request, whose caller is gone after so many turns of the event loop, whatever is sent to it."""
-    vote = b'{"name": "best_of_n", "n": 3, "verifier": "p_true"}'
-    words = b'[{"role": "user", "content": "2 + 3?"}]'
-    body = b'{"model": "simulated", "messages": %b, "reasoning_strategy": %b, "stream": %b}'
-    bodies = iter([{"type": "http.request", "body": body % (words, vote, b"true" if stream else b"false")}])
-
-    async def receive():
-        if first := next(bodies, None):
-            return first
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        return {"type": "http.disconnect"}
-
-    async def send(message):
-        """As uvicorn does for a client that is gone: nothing, and at once."""
-
-    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "raw_path": b"", "query_string": b""}
-    headers = {"headers": [(b"content-type", b"application/json")], "http_version": "1.1", "scheme": "http"}
-    with anyio.fail_after(20):
-        await app.state.started.wait()
-        await app({**scope, **headers, "client": ("test", 1), "server": ("test", 1)}, receive, send)
-
-
-async def test_a_stream_that_never_waits_ends_with_its_caller():
-    """Row 3: `send` returns at once where nobody is there; work that never waits must still hear of it."""
-    async with ponder(lambda ask: "word " * 4000, max_model_len=8192) as served:
-        await asked_for(served.app, 40, stream=True)
-        await nothing_left(served.app, served.engine)
-        assert served.engine.generated < 12_000

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from benchmarks.engine import simulated
+from server.backends.calls import Calls
 from server.backends.fleet import Fleet, Host, Member
 from server.backends.health import Health
 from server.backends.http import Upstream, seconds_of
@@ -35,9 +36,10 @@ def anyio_backend():
 def fleet(*replies, pool=POOL, made=FakeBackend):
     """A fleet of fake engines that say, or raise, what `replies` give; and these engines."""
     backends = [made(reply) for reply in replies]
-    hosts = [Host(str(at), None, Health(pool)) for at in range(len(backends))]
+    metrics = Metrics()
+    hosts = [Host(str(at), None, Health(pool), Calls(metrics, str(at))) for at in range(len(backends))]
     members = [Member(host, backend) for host, backend in zip(hosts, backends, strict=True)]
-    return Fleet(members, Retries(pool), pool.load_factor, Metrics()), backends
+    return Fleet(members, Retries(pool), pool.load_factor, metrics), backends
 
 
 async def text(backend, call=CALL):
@@ -158,7 +160,7 @@ async def test_a_connection_that_was_closed_while_it_was_kept_is_no_failure():
     async with ponder() as served:
         assert (await served.chat()).status_code == 200
         original = served.engine._respond
-        closing = "/v1/completions"
+        closing = "/v1/chat/completions"
 
         def respond(connection, method, path, data):
             nonlocal closing

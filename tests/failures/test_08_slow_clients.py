@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.engine_replies import filler
 from server.drain import Drain
+from server.idempotency import Job
 from server.pace import Pace, Paced
 from server.settings import Door, Settings
 from server.stream import EventStream
@@ -74,6 +75,35 @@ async def test_an_engine_is_read_no_further_while_its_client_does_not_take_what_
         assert engine.read <= 2 * MOST + 2
         before = engine.read
         client.set()
+        await until(lambda: engine.read > before + MOST)
+        tasks.cancel_scope.cancel()
+
+
+async def test_neither_is_it_where_an_idempotency_key_joins_clients_of_whom_the_fastest_does_not_take_it(anyio_backend):
+    job, pace, engine, slow = Job(b""), Pace(MOST), Endless(), anyio.Event()
+    job.clients = 2
+
+    async def work(observe):
+        async with Paced(engine, pace).stream(Call(Prompt(()), 100)) as chunks:
+            async for chunk in chunks:
+                observe(Token("0", chunk.text, 1))
+
+    async def never(message):
+        await anyio.sleep(math.inf)
+
+    async def slowly(message):
+        await slow.wait()
+
+    scope = {"app": SimpleNamespace(state=SimpleNamespace(drain=Drain()))}
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(job.run, EventStream(work, Words(), 60, pace), scope)
+        tasks.start_soon(job.follow, anyio.Event().wait, never)
+        tasks.start_soon(job.follow, anyio.Event().wait, slowly)
+        await until(lambda: pace.pending >= MOST)
+        await anyio.sleep(0.05)
+        assert engine.read <= 2 * MOST + 2
+        before = engine.read
+        slow.set()
         await until(lambda: engine.read > before + MOST)
         tasks.cancel_scope.cancel()
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from server import supervisor
+from server.metrics import FOLDER
 from server.settings import Settings, Workers
 from tests.processes import served, started
 from tests.serving import body, ponder, until
@@ -129,13 +130,13 @@ def command(pid):
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
-async def test_one_that_cannot_start_is_tried_again_ever_more_slowly(monkeypatch, caplog):
+async def test_one_that_cannot_start_is_tried_again_ever_more_slowly(monkeypatch, caplog, tmp_path):
     monkeypatch.setattr(supervisor, "START", "import sys; sys.exit(3)")
     monkeypatch.setattr(sys, "argv", ["ponder", "serve"])
     with supervisor.socket.socket() as listener:
-        watched = supervisor.Supervisor(listener, {})
+        watched = supervisor.Supervisor(listener, {FOLDER: str(tmp_path)})
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(watched.keep)
+            tasks.start_soon(watched.keep, 0)
             await until(lambda: len(caplog.records) >= 3, 10)
             watched.end(signal.SIGTERM)
     pauses = [record.args[1] for record in caplog.records[:3]]

@@ -60,6 +60,26 @@ def test_numbers_and_words_that_only_look_so_are_taken(number):
 
 
 @pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ('"n":1,"n":1', "n"),
+        ('"n":1,"\\u006e":2', "n"),
+        ('"model":"x"', "model"),
+        ('"reasoning_budget":{"tokens":1,"tokens":2}', "tokens"),
+        ('"tools":[{"type":"function","function":{"name":"f","parameters":{"a":[{"b":1,"c":2,"b":3}]}}}]', "b"),
+    ],
+)
+def test_a_name_given_twice_is_refused(fields, name):
+    refused = refusal(request(fields))
+    assert (refused.param, refused.message) == (name, f"{name} is given twice")
+
+
+@pytest.mark.parametrize("fields", ['"user":"{\\"n\\":1,\\"n\\":1}"', '"metadata":{"n":"1"},"n":1'])
+def test_a_name_that_stands_in_a_string_or_in_two_objects_is_not_given_twice(fields):
+    assert parse(request(fields), ChatRequest)
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"\xef\xbb\xbf" + request('"n":1'),
@@ -104,7 +124,11 @@ def test_brackets_in_strings_do_not_nest():
     assert parse(request(f'"user":{text}'), ChatRequest)
 
 
-@pytest.mark.parametrize("body", [b"[" * (8 << 20), b"[]" * (4 << 20), (b"[" * 64 + b"]" * 64) * (1 << 16)])
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * (8 << 20), b"[]" * (4 << 20), (b"[" * 64 + b"]" * 64) * (1 << 16), b"[" * 65 + b'\\"' * (4 << 20)],
+    ids=["lists", "pairs", "deep", "quotes"],
+)
 def test_the_depth_of_a_huge_body_takes_little_time(body):
     start = time.process_time()
     depth(body)

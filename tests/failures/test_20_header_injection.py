@@ -20,7 +20,11 @@ HOSTILE = {
     "x-anything": "canary",
     "accept-encoding": "gzip",
     "user-agent": "canary",
+    "traceparent": "00-canary-canary-01",
+    "tracestate": "a=canary",
+    "baggage": "a=canary",
 }
+CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture
@@ -54,6 +58,15 @@ async def test_the_headers_that_an_engine_gets_are_a_fixed_set(path, sent):
     for headers in sent:
         assert set(headers) <= UPSTREAM
         assert "canary" not in str(headers)
+
+
+async def test_whose_trace_it_is_goes_on_as_ids_alone(sent):
+    async with ponder() as served:
+        await served.client.post(
+            "/v1/chat/completions", json=body(served, "hi"), headers=HOSTILE | {"traceparent": CALLER}
+        )
+    assert {headers.pop("traceparent") for headers in sent if "traceparent" in headers} == {CALLER}
+    assert all(set(headers) <= UPSTREAM and "canary" not in str(headers) for headers in sent)
 
 
 async def test_the_key_of_an_engine_is_the_settings_one(sent):

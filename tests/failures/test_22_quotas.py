@@ -121,7 +121,7 @@ async def test_a_quota_that_is_used_up_is_a_429_with_the_time_to_wait_and_costs_
             await served.client.post("/v1/chat/completions", json=body(served, "hi"), headers=bearing(key))
             for key in (ALICE, ALICE, ALICE, BOB)
         ]
-        asked = [request for request in served.engine.requests if request.path == "/v1/completions"]
+        asked = [request for request in served.engine.requests if request.path.endswith("/completions")]
         strangers = await served.client.get("/v1/models")
         counted = (await served.client.get("/metrics", headers=bearing(BOB))).text
     assert strangers.status_code == 401

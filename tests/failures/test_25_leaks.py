@@ -27,6 +27,7 @@ from server.keys import digest
 from server.settings import Engine, Settings
 from strategies.base import Strategy
 from strategies.registry import STRATEGIES, Registry
+from tests.receiver import receiver, traced
 from tests.tenants import ALICE, BOB, bearing, settings
 
 pytestmark = pytest.mark.anyio
@@ -201,11 +202,12 @@ async def others(client):
     return said
 
 
-async def test_no_canary_is_in_any_log_metric_or_reply_of_others(caplog):
+async def test_no_canary_is_in_any_log_metric_trace_or_reply_of_others(caplog, capsys):
     for name in ("server", "strategies", "ponder", "uvicorn"):
         caplog.set_level(logging.DEBUG, logger=name)
-    async with engine() as (url, way):
-        rules = settings(bob={"metrics": True}).model_copy(update={"engines": (Engine(url=url),)})
+    async with engine() as (url, way), receiver() as got:
+        changes = {"engines": (Engine(url=url),), "tracing": traced(got.url).tracing}
+        rules = settings(bob={"metrics": True}).model_copy(update=changes)
         app = create_app(rules, Registry((*STRATEGIES, Broken)))
         transport = httpx.ASGITransport(app)
         async with (
@@ -217,16 +219,20 @@ async def test_no_canary_is_in_any_log_metric_or_reply_of_others(caplog):
             said = await others(client)
     assert "RuntimeError" in caplog.text, "an error of ours is logged by its kind"
     assert "explore" in caplog.text, "and by its place"
-    for text in [caplog.text, *said]:
+    lines, spans = capsys.readouterr().err, str(got.spans)
+    assert "outcome=error" in lines
+    assert "evaluate judge" in spans
+    for text in [caplog.text, lines, spans, *said]:
         assert not CANARY.findall(text), CANARY.findall(text)
         assert ALICE not in text
     assert ALICE not in repr(rules)
 
 
 @contextmanager
-def program(folder, url):
+def program(folder, url, form):
     """A server as users start it; its URL, and the file of all that it writes."""
     (folder / "ponder.toml").write_text(
+        f'[server]\nlog_level = "debug"\nlog_format = "{form}"\n'
         f'[[engines]]\nurl = "{url}"\n[keys.alice]\nsha256 = "{digest(ALICE)}"\n'
         f'[keys.bob]\nsha256 = "{digest(BOB)}"\nmetrics = true\n'
     )
@@ -243,9 +249,10 @@ def program(folder, url):
 
 
 @pytest.mark.slow
-async def test_no_canary_is_in_what_a_server_writes(tmp_path):
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_no_canary_is_in_what_a_server_writes(tmp_path, form):
     async with engine() as (url, way):
-        with program(tmp_path, url) as log:
+        with program(tmp_path, url, form) as log:
             with anyio.fail_after(60):
                 while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text().replace(url, ""))):
                     await anyio.sleep(0.05)
@@ -255,6 +262,8 @@ async def test_no_canary_is_in_what_a_server_writes(tmp_path):
                 said = await others(client)
         written = log.read_text()
     assert "ponder is ready" in written
+    assert written.count("request_id") > len(WAYS) * len(CHATS)
+    assert form == "text" or all(json.loads(line)["event"] for line in written.splitlines())
     for text in [written, *said]:
         assert not CANARY.findall(text), CANARY.findall(text)
         assert ALICE not in text

@@ -3,26 +3,18 @@
 Hypothesis keeps what fails in `.hypothesis`, and an `@example` keeps what failed once.
 """
 
-import asyncio
 import json
 import os
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from server.backends.http import frames
-from server.backends.wire import decoded
 from server.engine_schema import CompletionRequest, DetokenizeRequest, TokenizeRequest
-from server.errors import ApiError
-from server.incoming import parse
 from server.responses.schema import ResponsesRequest
-from server.responses.translate import chat_request
 from server.schema import ChatRequest
-from server.thinking import Thinking
 from strategies.answers import canonical, final_answer
-from strategies.protocols import BackendError
 from strategies.verifiers.equations import equations
-from tests.server.test_parser import MODELS, REGISTRY, SETTINGS, resolve
+from tests.fuzz.reading import pieces, read, refused, split
 
 CASES = int(os.environ.get("PONDER_FUZZ_CASES", "20000"))
 MARKS = [
@@ -50,43 +42,6 @@ def cases(share):
     return settings(max_examples=max(1, int(CASES * share)), deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def pieces(whole, sizes):
-    """A text, or bytes, in pieces of these sizes, then the rest."""
-    at = 0
-    for size in sizes:
-        if at >= len(whole):
-            return
-        yield whole[at : at + size]
-        at += size
-    yield whole[at:]
-
-
-class Content:
-    """A stream as aiohttp reads it."""
-
-    def __init__(self, data, sizes):
-        self.data, self.sizes = data, sizes
-
-    async def iter_any(self):
-        for piece in pieces(self.data, self.sizes):
-            yield piece
-
-
-async def read(data, sizes):
-    """All frames of a stream; the last one is "broken" where it ends before its time."""
-    found = []
-    try:
-        async for frame in frames(Content(data, sizes)):
-            found.append(frame)
-            try:
-                decoded(frame)
-            except BackendError:
-                found.append("unreadable")
-    except BackendError:
-        found.append("broken")
-    return found
-
-
 @given(
     st.lists(st.sampled_from([b"data: ", b'{"choices":[]}', b"\n\n", b"\r\n", b"[DONE]"]) | st.binary(max_size=6)), cut
 )
@@ -94,7 +49,7 @@ async def read(data, sizes):
 @cases(0.2)
 def test_a_stream_means_the_same_however_it_is_cut_into_pieces(parts, sizes):
     data = b"".join(parts)
-    assert asyncio.run(read(data, sizes)) == asyncio.run(read(data, []))
+    assert read(data, sizes) == read(data, [])
 
 
 @given(text, st.booleans())
@@ -108,12 +63,7 @@ def test_any_reply_has_an_answer_or_none_and_equal_ones_stay_equal(said, whole):
 @given(text, cut, st.sampled_from([None, True, False]))
 @cases(0.2)
 def test_thinking_is_told_from_the_answer_however_the_text_is_cut_into_pieces(said, sizes, inside):
-    def split(parts):
-        thinking = Thinking(inside)
-        told = [thinking(part) for part in parts]
-        return "".join(t for t, _ in told), "".join(a for _, a in told)
-
-    assert split(pieces(said, sizes)) == split([said])
+    assert split(pieces(said, sizes), inside) == split([said], inside)
 
 
 @given(text)
@@ -150,19 +100,6 @@ def test_a_request_that_was_changed_somewhere_is_understood_or_refused(kind, cha
         body = body[:at] + put + body[at + length :]
     refusal = refused(kind, body)
     assert refusal is None or (refusal.status in (400, 404) and json.dumps(refusal.body()))
-
-
-def refused(kind, body):
-    """The error that the caller is told; None where the request can be understood."""
-    try:
-        wanted = parse(body, kind)
-        if kind is ResponsesRequest:
-            wanted = chat_request(wanted)
-        if kind in (ChatRequest, ResponsesRequest):
-            resolve(wanted, SETTINGS, REGISTRY, MODELS)
-    except ApiError as error:
-        return error
-    return None
 
 
 def test_the_cases_are_as_many_as_are_promised():

@@ -7,6 +7,9 @@ SMALL, LARGE = 1 << 13, 1 << 18
 SLACK = 6
 """How much more than in proportion it may grow: work in the square of the length grows 32 times more."""
 
+SHORTEST = 1e-4
+"""Seconds that can be told from nothing."""
+
 
 def seconds(work, text, rounds=3):
     """CPU seconds of the fastest of some rounds."""
@@ -18,8 +21,8 @@ def seconds(work, text, rounds=3):
     return best
 
 
-def check_linear(work, made):
+def check_linear(work, made, lengths=(SMALL, LARGE)):
     """Check that work on `made(length)` takes time in proportion to the length. Raises AssertionError."""
-    small, large = (seconds(work, made(length)) for length in (SMALL, LARGE))
-    most = max(small, 1e-4) * LARGE / SMALL * SLACK
-    assert large < most, f"{SMALL} characters take {small:.4f} s, {LARGE} take {large:.4f} s"
+    small, large = (seconds(work, made(length)) for length in lengths)
+    most = max(small, SHORTEST) * lengths[1] / lengths[0] * SLACK
+    assert large < most, f"{lengths[0]} characters take {small:.4f} s, {lengths[1]} take {large:.4f} s"

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -16,12 +15,11 @@ from server import paths
 from server.settings import Workers as Limits
 from server.worker import LARGEST
 from server.workers import EXPIRIES, Turn, workers
-from strategies.answers import canonical
-from strategies.equality import classes, equal
-from strategies.formulas import first_equal
 from strategies.protocols import Expired
 from strategies.verifiers.arithmetic import verdicts
 from strategies.verifiers.regex import matches
+from tests.computing import computing, outcome
+from tests.poison.lag import on_time
 from tests.serving import until
 from tests.working import attempt, busy, children, environment, fail, hold, nest
 
@@ -34,14 +32,6 @@ def alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-@asynccontextmanager
-async def computing(*, loaded=False, **limits):
-    """Workers that have answered once."""
-    async with workers(Limits(**limits), loaded=loaded) as compute:
-        assert await compute(operator.add, 2, 3) == 5
-        yield compute
 
 
 async def test_a_function_runs_in_another_process_and_its_result_comes_back():
@@ -180,8 +170,8 @@ async def test_nothing_is_started_before_it_is_needed():
         assert compute.pid is None
 
 
-async def test_an_app_that_lives_on_has_them_started_before_a_call():
-    async with workers(Limits(), loaded=False, warm_seconds=0.01) as compute:
+async def test_they_are_started_before_a_call_where_the_settings_say_so():
+    async with workers(Limits(ahead=True), loaded=False) as compute:
         await until(lambda: compute.pid and len(children(compute.pid)) == 2, 5)
 
 
@@ -222,102 +212,6 @@ async def test_a_worker_knows_no_secret_of_the_environment():
         assert set(await compute(environment)) <= {"PATH", "LANG", "LC_CTYPE"}
 
 
-POISON = {
-    "a tower": "10**10**10",
-    "a tower in LaTeX": "10^{10^{10}}",
-    "a tower of nines": "9**9**9**9",
-    "a factorial": "(10^9)!",
-    "a factorial by name": "factorial(10**9)",
-    "a binomial": "\\binom{10^9}{10^8}",
-    "a sum": "\\sum_{i=1}^{10^{12}} \\frac{1}{i^2+i+1}",
-    "an integral": "\\int_0^1 \\sin(x^x)^{x^x} dx",
-    "powers of x": "x**x**x**x",
-    "fractions in fractions": "\\frac{" * 2000 + "1" + "}{2}" * 2000,
-    "a few fractions in fractions": "\\frac{" * 40 + "1" + "}{2}" * 40,
-    "deep brackets": "(" * 10_000 + "1" + ")" * 10_000,
-    "some brackets": "(" * 200 + "1" + ")" * 200,
-    "a megabyte of brackets": "[" * (1 << 20),
-    "many digits": "1" * 5000 + "+x",
-    "an import": "__import__('os').system('true')",
-    "an attribute": "().__class__.__bases__[0]",
-    "NUL": "x\x00+1",
-    "a surrogate": "\ud800+1",
-    "a dollar": "x$+$1",
-    "an unclosed brace": "{{x+1",
-    "braces closed only": "x+1}}",
-    "a comment": "x % 1",
-    "infinities": "\\infty-\\infty",
-    "a division by zero": "1/0",
-    "a large root": "\\sqrt[10^9]{2^{10^9}}",
-    "a large product": "\\prod_{i=1}^{10^9} i",
-    "a huge expansion": "(a+b+c+d+e)^{1000}",
-}
-
-
-async def lags(ticks):
-    """How late the event loop is, again and again."""
-    while True:
-        start = time.perf_counter()
-        await anyio.sleep(0.002)
-        ticks.append(time.perf_counter() - start - 0.002)
-
-
-@asynccontextmanager
-async def on_time():
-    """Fails where this block makes the event loop late by more than 20 ms, and more than the machine does by itself."""
-    idle, late = [], []
-    with anyio.move_on_after(0.3):
-        await lags(idle)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lags, late)
-        yield
-        tasks.cancel_scope.cancel()
-    assert sorted(late)[len(late) // 2] <= max(0.02, 3 * sorted(idle)[len(idle) // 2])
-    assert sorted(late)[len(late) * 95 // 100] <= max(0.02, 3 * max(idle))
-
-
-@asyncio_only
-async def test_poison_costs_its_limit_stalls_nothing_and_equals_nothing():
-    limit, took = 0.2, {}
-
-    async def taste(poison):
-        name, text = poison
-        start = time.monotonic()
-        assert await outcome(compute(first_equal, ["x+17"], text)) in (None, "expired"), name
-        took[name] = time.monotonic() - start
-
-    async with computing(seconds=limit, loaded=True, memory_mb=512) as compute, on_time():
-        for poison in POISON.items():
-            await taste(poison)
-        assert await until_right(compute, ["x+1"], "1+x") == 0, "the pool lives"
-    assert sorted(took.values())[len(took) // 2] < limit + 0.5, "a busy machine may be late at times, not as a rule"
-    assert max(took.values()) < limit + 5
-
-
-@asyncio_only
-async def test_no_verdict_on_poison_is_a_false_equal():
-    async with computing(seconds=0.2, loaded=True, memory_mb=512) as compute:
-        for name, text in POISON.items():
-            assert not await equal("x+17", canonical(text), compute), name
-
-
-async def until_right(compute, *arguments):
-    """The first outcome in time: a busy machine may not make it at once."""
-    for _ in range(20):
-        if (result := await outcome(compute(first_equal, *arguments))) != "expired":
-            return result
-    raise AssertionError("no call came in time")
-
-
-@asyncio_only
-async def test_poison_spoils_no_class():
-    async with computing(seconds=1.0, loaded=True) as compute:
-        poison = ["10^{10^{10}}", "\\frac{" * 40 + "1" + "}{2}" * 40]
-        told = await classes(["2(x+1)", poison[0], "2x+2", *poison[1:], "x+x+2", "yes"], compute)
-    assert {told[form] for form in ("2(x+1)", "2x+2")} == {"2(x+1)"}
-    assert all(told[form] == form for form in (*poison, "yes"))
-
-
 @asyncio_only
 async def test_hostile_text_and_hostile_patterns_stall_nothing():
     texts = ["1+" * 15_000, "(" * 30_000, "9^9^" * 8_000, "\\frac{" * 5_000]
@@ -325,13 +219,6 @@ async def test_hostile_text_and_hostile_patterns_stall_nothing():
         for text in texts:
             await outcome(compute(verdicts, [text]))
         assert await outcome(compute(matches, ["a" * 5000 + "!"], "(a+)+b")) == "expired"
-
-
-async def outcome(call):
-    try:
-        return await call
-    except Expired:
-        return "expired"
 
 
 async def test_a_request_of_many_calls_leaves_workers_to_the_others():

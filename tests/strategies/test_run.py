@@ -11,7 +11,7 @@ from strategies.base import execute
 from strategies.beam_search import BeamSearch
 from strategies.best_of_n import BestOfN
 from strategies.dvts import Dvts
-from strategies.events import Closed, Lost, Note, Opened, Scored, Token
+from strategies.events import Closed, Judged, Judging, Lost, Note, Opened, Scored, Token
 from strategies.growth import seed_of
 from strategies.knockout import Knockout
 from strategies.mcts import Mcts
@@ -293,3 +293,42 @@ async def test_a_reply_without_a_word_answers_only_where_all_are(kind):
     played = await play(kind(), FakeBackend(reply), verifier=FakeVerifier(lambda c: 0.5))
     assert answer_of(played.answer) == "42"
     assert (await play(kind(), FakeBackend(lambda call, seed: ""))).answer.text == ""
+
+
+@pytest.mark.parametrize(("strategy", "calls"), [(BestOfN(n=3), 3), (BeamSearch(beams=2, width=2), 2)])
+async def test_every_call_of_the_verifier_is_told_once_with_what_it_was_about(strategy, calls):
+    backend = FakeBackend(lambda call, seed: "\\boxed{1}" if call.steps else f"s{seed}\n\n")
+    played = await play(strategy, backend, verifier=FakeVerifier(lambda c: 0.5))
+    judged = [event for event in played.events if isinstance(event, Judged)]
+    scored = [event.candidate.id for event in played.events if isinstance(event, Scored)]
+    assert len(judged) == calls
+    assert sorted(id for event in judged for id in event.ids) == sorted(scored)
+    assert all(event.seconds >= 0 and event.failure is None for event in judged)
+    assert sorted(event.ids for event in played.events if isinstance(event, Judging)) == sorted(e.ids for e in judged)
+
+
+async def test_a_call_of_the_verifier_that_fails_is_told_with_its_cause():
+    class Down(FakeVerifier):
+        async def score(self, candidates, ask):
+            raise BackendError("nobody there", cause="connect")
+
+    played = await play(BestOfN(n=2), FakeBackend(answering("\\boxed{1}")), verifier=Down(lambda c: 0.5))
+    assert [event.failure for event in played.events if isinstance(event, Judged)] == ["connect", "connect"]
+
+
+async def test_a_call_of_the_verifier_that_its_run_outlives_is_told_as_cut():
+    class Slow(FakeVerifier):
+        async def score(self, candidates, ask):
+            await anyio.sleep_forever()
+
+    events = []
+    with anyio.move_on_after(0.02):
+        await execute(
+            BestOfN(n=1),
+            ROOT,
+            FakeBackend(answering("\\boxed{1}")),
+            Meter(Budget()),
+            verifier=Slow(lambda c: 0.5),
+            observe=events.append,
+        )
+    assert [event.failure for event in events if isinstance(event, Judged)] == ["cut"]
