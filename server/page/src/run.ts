@@ -104,7 +104,7 @@ export interface Told {
   trace?: Trace;
 }
 
-/** Take in one thing that was told. Events that speak of unknown nodes open them. */
+/** Take in one thing that was told. Events of a sequence that is unknown open it; kinds that are unknown change nothing. */
 export function fold(run: Run, told: Told): void {
   if (told.content) run.content += told.content;
   if (told.event) happened(run, told.event);
@@ -128,7 +128,11 @@ function happened(run: Run, event: TraceEvent): void {
       run.tokens = Math.max(run.tokens, event.tokens ?? 0);
       run.shape++;
       return;
-    default:
+    case "opened":
+    case "token":
+    case "closed":
+    case "lost":
+    case "scored":
       grown(run, event);
   }
 }
