@@ -119,7 +119,7 @@ async def measure(server: Running, tenants: dict[str, str], seconds: float) -> d
     async with aiohttp.ClientSession(connector=connector) as session:
         load = Load(session, server.url, tenants, seconds)
         await replace(load, seconds=WARM_UP).run(light=LIGHT)
-        await steady(server.pid)
+        await steady(server.pid, 1)
         before = memory(server.pid)[0]
         phases = {
             "alone": await load.run(light=LIGHT),

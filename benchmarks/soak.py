@@ -37,7 +37,9 @@ SAMPLES = 256
 SETTLE = 12.0
 """Seconds after which idle connections to the engine are closed, too."""
 STEADY = 5.0
-"""Seconds without a change after which the server has started its own helpers."""
+"""Seconds without a change after which a server has started."""
+PROCESSES = 4
+"""The server, the steward of its workers, and two of these."""
 STRATEGIES: Sequence[dict[str, Any]] = (
     {"name": "single"},
     {"name": "self_consistency", "n": 8},
@@ -76,10 +78,10 @@ def descriptors(pid: int) -> int:
     return sum(len(list((PROC / str(one) / "fd").iterdir())) for one in family(pid))
 
 
-async def steady(pid: int) -> int:
-    """Descriptors of a process and all below it, once their number stays the same."""
+async def steady(pid: int, processes: int) -> int:
+    """Descriptors of a process and all below it, once these are so many, and nothing has changed for a while."""
     before, since = descriptors(pid), anyio.current_time()
-    while anyio.current_time() < since + STEADY:
+    while len(family(pid)) < processes or anyio.current_time() < since + STEADY:
         await anyio.sleep(STEADY / 10)
         if before != (before := descriptors(pid)):
             since = anyio.current_time()
@@ -108,7 +110,7 @@ async def soak(server: Running, engine: str, seconds: float, clients: int) -> So
     soaked, random = Soaked(), Random(1)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         await caller(session, server.url, Random(0), Soaked())
-        before = await steady(server.pid)
+        before = await steady(server.pid, PROCESSES)
         until = anyio.current_time() + seconds
 
         async def callers() -> None:
@@ -157,6 +159,7 @@ async def metric(session: aiohttp.ClientSession, url: str, name: str) -> float:
 async def run(minutes: float, clients: int) -> Soaked:
     """Everything, from the start of the processes to their end."""
     limits = {"PONDER_ADMISSION__SAMPLES": str(SAMPLES), "PONDER_ADMISSION__QUEUE_SECONDS": "110"}
+    limits["PONDER_WORKERS__AHEAD"] = "true"  # what starts later would look like something that was left
     with scratch() as folder:
         async with simulated_engine(Path(folder)) as engine:
             gateway = gateways.ponder()

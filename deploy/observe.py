@@ -169,7 +169,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=9090)
     parser.add_argument("--grafana-port", type=int, default=3000)
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job would ignore the first
+        signal.signal(number, signal.default_int_handler)
     key = given.key_file and given.key_file.resolve()
     try:
         observe(Watched(given.url, given.engine, given.interval, key), given.port, given.grafana_port)

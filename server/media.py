@@ -29,5 +29,7 @@ def shown(url: str, info: ValidationInfo) -> str:
 
 
 MediaUrl = Annotated[
-    str, Field(pattern="^(data:|https?://)", description="a data: URL, or one of a listed host"), AfterValidator(shown)
+    str,
+    AfterValidator(shown),
+    Field(description="a data: URL, or one of a listed host", json_schema_extra={"pattern": "^(data:|https?://)"}),
 ]

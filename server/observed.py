@@ -58,7 +58,7 @@ class Account:
 
     def told(self, tenant: Tenant | None) -> dict[str, Any]:
         """What there is to say when it is over."""
-        if self.outcome in ("", "gone"):  # work that was cancelled may yet have got an answer, that the server ends
+        if self.outcome in ("", "gone"):  # where work was cut off but its client got an answer, the server ended it
             self.outcome = "gone" if not self.complete else "error" if self.status >= 400 or self.outcome else "ok"
         told: dict[str, Any] = {"route": self.route, "status": self.status, "outcome": self.outcome}
         if tenant:
@@ -81,7 +81,7 @@ class Account:
         if reply:
             span.set_attribute("gen_ai.usage.input_tokens", reply.prompt_tokens or reply.meter.first_prompt)
             span.set_attribute("gen_ai.usage.output_tokens", reply.meter.spent.tokens)
-        if self.status >= 500 or self.outcome == "error":
+        if self.status >= 500 or (self.outcome == "error" and self.status < 400):  # a 4xx is the caller's error
             span.set_status(Status(StatusCode.ERROR))
         span.end(self.now())
 

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 import anyio
 from anyio import to_thread
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -29,6 +28,8 @@ class Tracing:
     """
 
     def __init__(self, settings: Settings) -> None:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # 5 MB, for whoever traces
+
         rules = self.rules = settings.tracing
         places = {engine.name or str(at): urlsplit(engine.url) for at, engine in enumerate(settings.engines)}
         self._engines = {name: (place.hostname or "", place.port or 0) for name, place in places.items()}

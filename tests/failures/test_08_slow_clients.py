@@ -79,7 +79,7 @@ async def test_an_engine_is_read_no_further_while_its_client_does_not_take_what_
         tasks.cancel_scope.cancel()
 
 
-async def test_neither_is_it_where_an_idempotency_key_joins_clients_of_whom_the_fastest_does_not_take_it(anyio_backend):
+async def test_clients_joined_by_an_idempotency_key_hold_it_up_where_even_the_fastest_does_not_take_it(anyio_backend):
     job, pace, engine, slow = Job(b""), Pace(MOST), Endless(), anyio.Event()
     job.clients = 2
 

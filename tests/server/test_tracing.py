@@ -220,6 +220,23 @@ async def test_a_lost_sample_and_a_failed_request_are_marked():
     assert request.attributes["http.response.status_code"] == 502
 
 
+async def test_a_mistake_of_the_callers_is_no_failure_of_the_servers():
+    async with receiver() as got, ponder(settings=traced(got.url)) as served:
+        assert (await served.chat("2 + 3", reasoning_strategy="unknown")).status_code == 400
+        request = await got.request()
+    assert request.attributes["ponder.outcome"] == "error"
+    assert not request.failed
+
+
+async def test_a_stream_that_fails_late_is_a_failure():
+    async with receiver() as got, ponder(settings=traced(got.url), fail_every=1, fault="reset") as served:
+        chunks = await served.stream("2 + 3 - 1")
+        request = await got.request()
+    assert any("error" in chunk for chunk in chunks if chunk != "[DONE]")
+    assert request.attributes["http.response.status_code"] == 200
+    assert request.failed
+
+
 async def test_a_request_whose_client_leaves_is_told_with_all_its_samples():
     async with receiver() as got, ponder(settings=traced(got.url), delay=0.01) as served:
         body = {"model": "simulated", "messages": [{"role": "user", "content": "2 + 3"}], "stream": True}

@@ -3,16 +3,18 @@
 import { hierarchy, tree } from "d3-hierarchy";
 import type { Node, Run } from "./run";
 
-export interface Placed {
-  node: Node;
+interface Point {
   x: number;
   y: number;
 }
 
+export interface Placed extends Point {
+  node: Node;
+}
+
 export interface Layout {
   placed: Map<string, Placed>;
-  root: { x: number; y: number };
-  links: { id: string; from: string; d: string }[];
+  root: Point;
   width: number;
   height: number;
   radius: number;
@@ -50,11 +52,10 @@ export function layout(run: Run, room: number): Layout {
   const unit = Math.min(WIDEST, Math.max(CLOSEST, (room - 2 * MARGIN) / Math.max(1, right - left)));
   const width = Math.max(room, (right - left) * unit + 2 * MARGIN);
   const shift = (width - (right + left) * unit) / 2;
-  const at = (point: { x: number; y: number }) => ({ x: point.x * unit + shift, y: point.y + MARGIN });
+  const at = (point: Point) => ({ x: point.x * unit + shift, y: point.y + MARGIN });
   const result: Layout = {
     placed: new Map(),
     root: at(placed),
-    links: [],
     width,
     height: depth + 2 * MARGIN + LABEL,
     roomy: unit >= SCORE,
@@ -64,12 +65,27 @@ export function layout(run: Run, room: number): Layout {
     const { id, node } = point.data;
     if (!node) return;
     result.placed.set(id, { node, ...at(point) });
-    result.links.push({ id, from: point.parent!.data.id, d: curve(at(point.parent!), at(point)) });
   });
   return result;
 }
 
-function curve(from: { x: number; y: number }, to: { x: number; y: number }): string {
-  const middle = (from.y + to.y) / 2;
-  return `M${from.x.toFixed(1)},${from.y}C${from.x.toFixed(1)},${middle} ${to.x.toFixed(1)},${middle} ${to.x.toFixed(1)},${to.y}`;
+/** The way from a node's parent to the node, as an SVG path. */
+export function link({ placed, root }: Layout, { node, x, y }: Placed): string {
+  const from = placed.get(node.parent) ?? root;
+  const middle = ((from.y + y) / 2).toFixed(1);
+  const [x0, y0, x1, y1] = [from.x, from.y, x, y].map((value) => value.toFixed(1));
+  return `M${x0},${y0}C${x0},${middle} ${x1},${middle} ${x1},${y1}`;
+}
+
+/** A layout on its way to the next: nodes that are there move, new ones grow out of their parents. */
+export function between(from: Layout, to: Layout, share: number): Layout {
+  if (share >= 1) return to;
+  const move = (a: Point, b: Point) => ({ x: a.x + (b.x - a.x) * share, y: a.y + (b.y - a.y) * share });
+  const placed = new Map<string, Placed>();
+  for (const [id, there] of to.placed) {
+    const { node } = there;
+    const here = from.placed.get(id) ?? from.placed.get(node.parent) ?? (node.depth ? there : from.root);
+    placed.set(id, { node, ...move(here, there) });
+  }
+  return { ...to, placed, root: move(from.root, to.root) };
 }

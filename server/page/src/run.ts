@@ -1,7 +1,7 @@
 /** A run: what is known of one search. `fold` takes in one event of its stream; nothing here touches the page. */
 
 export interface TraceEvent {
-  event: "started" | "opened" | "token" | "closed" | "lost" | "scored" | "pruned" | "note" | "answered";
+  event: "started" | "opened" | "token" | "closed" | "lost" | "scored" | "judging" | "judged" | "pruned" | "note" | "answered";
   id: string;
   parent?: string;
   strategy?: string;
@@ -104,7 +104,7 @@ export interface Told {
   trace?: Trace;
 }
 
-/** Take in one thing that was told. Events that speak of unknown nodes open them. */
+/** Take in one thing that was told. Events of a sequence that is unknown open it; kinds that are unknown change nothing. */
 export function fold(run: Run, told: Told): void {
   if (told.content) run.content += told.content;
   if (told.event) happened(run, told.event);
@@ -120,12 +120,19 @@ function happened(run: Run, event: TraceEvent): void {
     case "pruned":
       noted(run, event);
       return;
+    case "judging":
+    case "judged":
+      return; // what a verifier says is told as "scored"
     case "answered":
       run.chosen = event.chosen;
       run.tokens = Math.max(run.tokens, event.tokens ?? 0);
       run.shape++;
       return;
-    default:
+    case "opened":
+    case "token":
+    case "closed":
+    case "lost":
+    case "scored":
       grown(run, event);
   }
 }

@@ -1,7 +1,8 @@
 import { memo } from "preact/compat";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { layout, type Layout, type Placed } from "./layout";
+import { layout, link, type Layout, type Placed } from "./layout";
 import type { Live } from "./live";
+import { useMotion } from "./motion";
 import { plain } from "./plain";
 import type { Node } from "./run";
 import { path, rank } from "./seen";
@@ -21,21 +22,23 @@ export function Tree({ live }: { live: Live }) {
   const box = useRef<HTMLDivElement>(null);
   const room = useWidth(box);
   const drawn = useMemo(() => layout(run, room), [run, run.shape, room]);
+  const many = drawn.placed.size > MANY;
+  const moved = useMotion(drawn, many);
   const [looked, look] = useState<string>();
   useFollow(box, drawn.height, live.going);
   const lit = new Set(path(run, run.chosen));
   const some = lit.size > 0;
   const stop = looked ?? [...drawn.placed.keys()][0];
   return (
-    <div class="tree" ref={box} data-lit={some} data-many={drawn.placed.size > MANY} onKeyDown={(event) => walk(event, drawn)}>
+    <div class="tree" ref={box} data-lit={some} data-many={many} onKeyDown={(event) => walk(event, drawn)}>
       <svg width={drawn.width} height={drawn.height} role="group" aria-label="Search tree">
         <g class="links">
-          {drawn.links.map(({ id, d }) => (
-            <Link key={id} id={id} d={d} pruned={run.nodes.get(id)!.pruned} lit={lit.has(id)} />
+          {[...moved.placed.values()].map((one) => (
+            <Link key={one.node.id} d={link(moved, one)} pruned={one.node.pruned} lit={lit.has(one.node.id)} />
           ))}
         </g>
-        <circle class="root" cx={drawn.root.x} cy={drawn.root.y} r={drawn.radius + 1} />
-        {[...drawn.placed.values()].map(({ node, x, y }) => (
+        <circle class="root" cx={moved.root.x} cy={moved.root.y} r={drawn.radius + 1} />
+        {[...moved.placed.values()].map(({ node, x, y }) => (
           <Spot
             key={node.id}
             live={live}
@@ -61,8 +64,8 @@ export function Tree({ live }: { live: Live }) {
   );
 }
 
-const Link = memo(({ d, pruned, lit }: { id: string; d: string; pruned: boolean; lit: boolean }) => (
-  <path d={d} style={{ d: `path("${d}")` }} data-pruned={pruned} data-lit={lit} />
+const Link = memo(({ d, pruned, lit }: { d: string; pruned: boolean; lit: boolean }) => (
+  <path d={d} data-pruned={pruned} data-lit={lit} />
 ));
 
 interface SpotProps {
@@ -85,7 +88,8 @@ interface SpotProps {
 const Spot = memo(({ live, node, x, y, radius, roomy, state, score, rank, pruned, lit, chosen, stop, look }: SpotProps) => (
   <g
     class="spot"
-    style={{ transform: `translate(${x.toFixed(1)}px, ${y}px)`, "--rank": rank }}
+    transform={`translate(${x.toFixed(1)} ${y.toFixed(1)})`}
+    style={{ "--rank": rank }}
     role="button"
     tabIndex={stop ? 0 : -1}
     aria-label={described(node, chosen)}
