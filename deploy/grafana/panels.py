@@ -30,9 +30,10 @@ QUANTILES = (0.5, 0.95, 0.99)
 def thresholds(yellow: float | None = None, red: float | None = None) -> Builder[ThresholdsConfig]:
     """Green, then yellow and red from these values on; the other way round where red is the lower one."""
     steps: list[tuple[float | None, str]] = [(None, GREEN)]
-    if yellow is not None and red is not None:
-        rising, falling = [(None, GREEN), (yellow, YELLOW), (red, RED)], [(None, RED), (red, YELLOW), (yellow, GREEN)]
-        steps = rising if red > yellow else falling
+    if yellow is not None and red is not None and yellow < red:
+        steps = [(None, GREEN), (yellow, YELLOW), (red, RED)]
+    elif yellow is not None and red is not None:
+        steps = [(None, RED), (red, YELLOW), (yellow, GREEN)]
     made = builders.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE)
     return made.steps([Threshold(value, colour) for value, colour in steps])
 

@@ -10,7 +10,7 @@ from anyio.from_thread import start_blocking_portal
 
 from benchmarks.load.counts import OUTCOMES
 from benchmarks.load.mix import ENDED, KINDS
-from tests.observing import check_totals, needs, observed
+from tests.observing import check_totals, needs, observed, without_data
 
 ROOT = Path(__file__).parents[2]
 SECONDS, RATE = 15.0, 8.0
@@ -37,6 +37,10 @@ def seen(tmp_path_factory):
         portal.wrap_async_context_manager(observed(url, tmp_path_factory.mktemp("seen"), SECONDS, RATE)) as seen,
     ):
         yield seen
+
+
+def test_every_query_of_every_panel_returns_data(seen):
+    assert without_data(seen) == []
 
 
 def test_the_totals_are_what_the_load_has_counted(seen):
