@@ -11,6 +11,7 @@ import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.errors import ApiError
+from strategies.tasks import Bell
 
 FAREWELL_SECONDS = 2.0
 """For replies to end with an error, and for clients to take it."""
@@ -29,7 +30,7 @@ class Drain:
         self.begun = self.closed = self.over = False
         self.running: set[anyio.CancelScope] = set()
         self._replies: set[anyio.CancelScope] = set()
-        self._empty = anyio.Event()
+        self._empty = Bell()
 
     @contextmanager
     def request(self) -> Iterator[anyio.CancelScope]:
@@ -41,7 +42,7 @@ class Drain:
             finally:
                 self.running.discard(work)
                 if not self.running:
-                    self._empty.set()
+                    self._empty.ring()
 
     @contextmanager
     def reply(self) -> Iterator[None]:
@@ -78,7 +79,6 @@ class Drain:
     async def _idle(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):
             while self.running:
-                self._empty = anyio.Event()
                 await self._empty.wait()
 
 

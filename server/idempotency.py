@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from server.errors import ApiError, refused
 from server.settings import Idempotency
 from server.stream import ClientGone, EventStream, leave_with_client
-from strategies.tasks import unwrapped
+from strategies.tasks import Bell, unwrapped
 
 HEADER = "idempotency-key"
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -38,7 +38,7 @@ class Job:
         self.ended_at: float | None = None
         self.error: Exception | None = None
         self.failed = False
-        self._news, self._left = anyio.Event(), anyio.Event()
+        self._news, self._left = Bell(), anyio.Event()
 
     @property
     def joinable(self) -> bool:
@@ -54,7 +54,7 @@ class Job:
         finally:
             self.failed = isinstance(reply, EventStream) and reply.failed
             self.ended_at = anyio.current_time()
-            self._tell()
+            self._news.ring()
 
     async def follow(self, receive: Receive, send: Send) -> None:
         """Give one client all of the reply, as it comes. Raises what the work raised before there was anything."""
@@ -70,29 +70,28 @@ class Job:
             self.clients -= 1
             if not self.clients and self.ended_at is None:
                 self._left.set()
-            self._tell()
+            self._news.ring()
 
     async def _pass_on(self, send: Send) -> None:
         sent = 0
         while True:
-            news = self._news
             for message in self.messages[sent:]:
                 await send(dict(message))
                 sent += 1
             if sent > self.taken:
                 self.taken = sent
-                self._tell()
+                self._news.ring()
             if self.ended_at is not None and sent == len(self.messages):
                 break
-            if news is self._news:
-                await news.wait()
+            if sent == len(self.messages):
+                await self._news.wait()
         if self.error:
             raise self.error
 
     async def _keep(self, message: Message) -> None:
         self.messages.append(dict(message))
         self.size += len(message.get("body", b""))
-        self._tell()
+        self._news.ring()
         await anyio.lowlevel.checkpoint()
         while message.get("more_body") and self.clients and self.taken < len(self.messages):
             await self._news.wait()  # the fastest client sets the pace; the end of a reply is kept at once
@@ -100,10 +99,6 @@ class Job:
     async def _nobody(self) -> Message:
         await self._left.wait()
         return {"type": "http.disconnect"}
-
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = anyio.Event()
 
 
 class Jobs:

@@ -7,9 +7,8 @@ engines down. Strategies know nothing of it.
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
-import anyio
-
 from strategies.protocols import Backend
+from strategies.tasks import Bell
 from strategies.types import Call, Chunk, Prompt
 
 
@@ -18,7 +17,7 @@ class Pace:
 
     def __init__(self, most: int) -> None:
         self.most, self.pending = most, 0
-        self._free: anyio.Event | None = None
+        self._free = Bell()
 
     def told(self) -> None:
         """One more event is there."""
@@ -27,14 +26,11 @@ class Pace:
     def taken(self, pending: int) -> None:
         """The client took what it was sent; so many events came meanwhile."""
         self.pending = pending
-        if self._free:
-            self._free.set()
-            self._free = None
+        self._free.ring()
 
     async def wait(self) -> None:
         """Wait for the client."""
         while self.pending >= self.most:
-            self._free = self._free or anyio.Event()
             await self._free.wait()
 
 

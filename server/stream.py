@@ -17,7 +17,7 @@ from server.pace import Pace
 from server.render import Piece
 from strategies.events import Event
 from strategies.protocols import Observer
-from strategies.tasks import unwrapped
+from strategies.tasks import Bell, unwrapped
 
 KEEP_ALIVE = b": thinking\n\n"
 HEADERS = [
@@ -51,7 +51,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self._events: list[Event] = []
-        self._news: anyio.Event | None = None
+        self._news = Bell()
         self._closed = False
 
     def put(self, event: Event) -> None:
@@ -65,14 +65,11 @@ class Outbox:
 
     def nudge(self) -> None:
         """Wake whoever waits."""
-        if self._news:
-            self._news.set()
-            self._news = None
+        self._news.ring()
 
     async def take(self) -> list[Event] | None:
         """All there is, once there is something, or after a nudge; None when all is taken and no more will come."""
         if not (self._events or self._closed):
-            self._news = anyio.Event()
             await self._news.wait()
         events, self._events = self._events, []
         return None if self._closed and not events else events

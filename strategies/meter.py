@@ -15,6 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from strategies.protocols import Backend
+from strategies.tasks import Bell
 from strategies.types import Budget, Call, Chunk, Limit, Prompt, Spent
 
 LEAST = 16
@@ -43,7 +44,7 @@ class Meter:
         self._stopped = False
         self._scopes: list[anyio.CancelScope] = []
         self._fresh: set[anyio.CancelScope] = set()
-        self._freed: anyio.Event | None = None
+        self._freed = Bell()
 
     @property
     def spent(self) -> Spent:
@@ -172,15 +173,12 @@ class Meter:
                 return grant
             if not self._held:
                 self.stop("tokens")
-            self._freed = self._freed or anyio.Event()
             await self._freed.wait()
 
     def give_back(self, unused: int) -> None:
         """Somebody leaves `unused` tokens of an allowance."""
         self._held -= unused
-        if self._freed:
-            self._freed.set()
-            self._freed = None
+        self._freed.ring()
 
     def charge(self, chunk: Chunk, purpose: Literal["sampled", "verifier"]) -> None:
         """A chunk arrived: its tokens are spent."""

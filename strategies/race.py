@@ -13,7 +13,7 @@ from strategies.found import Found, loss
 from strategies.growth import Growth, call_for
 from strategies.meter import Metered, Shares
 from strategies.protocols import BackendError
-from strategies.tasks import together, unwrapped
+from strategies.tasks import Bell, together, unwrapped
 from strategies.types import Candidate, Chunk, Finish
 
 Until = Callable[[Growth], bool]
@@ -38,7 +38,7 @@ class Race:
         self._arrived, self._lost_before = 0, len(found.lost)
         self._tasks: TaskGroup | None = None
         self._working = 0
-        self._news: anyio.Event | None = None
+        self._news = Bell()
 
     def __aiter__(self) -> Self:
         return self
@@ -48,7 +48,6 @@ class Race:
             if not self._working:
                 self._check()
                 raise StopAsyncIteration
-            self._news = anyio.Event()
             await self._news.wait()
         return self._arrivals.popleft()
 
@@ -99,13 +98,7 @@ class Race:
             await act(*arguments)
         finally:
             self._working -= 1
-            self._tell()
-
-    def _tell(self) -> None:
-        """Wake whoever waits for what arrives."""
-        if self._news:
-            self._news.set()
-            self._news = None
+            self._news.ring()
 
     def _stop(self, growths: Sequence[Growth], early: bool = False) -> None:
         for growth in growths:
@@ -175,4 +168,4 @@ class Race:
     def _give(self, child: Candidate) -> None:
         self._arrivals.append(child)
         self._arrived += 1
-        self._tell()
+        self._news.ring()

@@ -1,4 +1,4 @@
-"""Many awaits at once, and errors that leave a task group as themselves."""
+"""Many awaits at once, a bell for those who wait, and errors that leave a task group as themselves."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,6 +8,23 @@ import anyio
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Bell:
+    """Wakes all who wait for it, again and again. What they wait for they look up themselves, before and after."""
+
+    def __init__(self) -> None:
+        self._event: anyio.Event | None = None
+
+    def ring(self) -> None:
+        if self._event:  # most of the time nobody waits, and an event costs as much as all the rest
+            self._event.set()
+            self._event = None
+
+    async def wait(self) -> None:
+        """Until it rings the next time."""
+        self._event = self._event or anyio.Event()
+        await self._event.wait()
 
 
 async def together(act: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:

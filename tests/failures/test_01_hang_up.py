@@ -1,6 +1,5 @@
 """A caller who goes, at any moment: all work for the request ends, wherever it was, and nothing of it stays."""
 
-import gc
 from random import Random
 
 import anyio
@@ -13,21 +12,13 @@ from tests.faults.proxy import faulty
 from tests.hanging_up import Caller, nothing_left, somebody
 from tests.serving import ponder, serving, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("without_garbage_collection")]
 AT_ONCE = 8
 
 
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def _without_garbage_collection():
-    """What only the collector would close is a leak."""
-    gc.disable()
-    yield
-    gc.enable()
 
 
 async def go(count, longest, fault=lambda request: None, admission=None, widest=64, **engine):

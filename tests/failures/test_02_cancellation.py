@@ -1,7 +1,6 @@
 """Cancellation at every step: wherever a request's tasks are, to end them ends all its work, and the bill is right."""
 
 import asyncio
-import gc
 from collections.abc import Coroutine
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,7 +12,7 @@ from server.backends.vllm import INTERVAL
 from tests.hanging_up import asking, called, nothing_left, sample
 from tests.serving import ponder
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("without_garbage_collection")]
 BEST = {"name": "best_of_n", "n": 3, "verifier": "p_true"}
 BEAM = {"name": "beam_search", "beams": 2, "width": 2, "verifier": "p_true"}
 TIMES = 3
@@ -27,14 +26,6 @@ UNREACHED = 3
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def _without_garbage_collection():
-    """What only the collector would close is a leak."""
-    gc.disable()
-    yield
-    gc.enable()
 
 
 class Steps:
