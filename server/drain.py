@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.caller import Caller, ClientGone
 from server.errors import ApiError
 from strategies.tasks import Bell
 
@@ -45,9 +46,9 @@ class Drain:
                     self._empty.ring()
 
     @contextmanager
-    def reply(self) -> Iterator[None]:
-        """The work for a reply: it ends, by an ApiError, when the time for replies is over."""
-        with anyio.CancelScope() as work:
+    def reply(self, caller: Caller) -> Iterator[None]:
+        """The work for a reply: it ends by ClientGone when its caller goes, by an ApiError when the time is over."""
+        with caller.served() as work:
             self._replies.add(work)
             try:
                 if self.over:
@@ -56,7 +57,7 @@ class Drain:
             finally:
                 self._replies.discard(work)
         if work.cancelled_caught:
-            raise leaving()
+            raise ClientGone if caller.gone else leaving()
 
     def finish(self) -> None:
         """The time for replies is over."""
