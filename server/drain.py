@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import anyio
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.caller import Caller, ClientGone
 from server.errors import ApiError
@@ -96,14 +96,7 @@ class Draining:
         if self.drain.closed:
             await leaving().response({"connection": "close"})(scope, receive, send)
             return
-        started = False
-
-        async def noticed(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
         with self.drain.request() as work:
-            await self.app(scope, receive, noticed)
-        if work.cancelled_caught and not started:
+            await self.app(scope, receive, send)
+        if work.cancelled_caught and not scope["state"]["account"].status:
             await leaving().response({"connection": "close"})(scope, receive, send)

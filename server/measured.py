@@ -1,5 +1,6 @@
 """One request, as the metrics tell of it: an observer of its events, and a sum when it ends, however it does."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -54,12 +55,12 @@ class Measured:
         self._fates, self._beginning = Fates(), Beginning()
         self._savings = Savings(getattr(plan.strategy, "n", None) if plan.strategy.whole else None)
         self._answer = self._thought = 0
-        self._began_at = anyio.current_time()
+        self._began_at = time.monotonic()
         self._working = self._answering = self._replying = False
 
     @property
     def _seconds(self) -> float:
-        return anyio.current_time() - self._began_at
+        return time.monotonic() - self._began_at
 
     @contextmanager
     def work(self) -> Iterator[Observer]:
