@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 import anyio
-from starlette.responses import JSONResponse, Response
+import msgspec
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from server.caller import ClientGone, caller_of
@@ -148,7 +149,8 @@ class Whole(Response):
                 await self.work(lambda event: pieces.extend(self.reply.pieces(event)))
         except ClientGone:
             return
-        await JSONResponse(self.reply.whole(pieces))(scope, receive, send)
+        body = msgspec.json.encode(self.reply.whole(pieces))
+        await Response(body, media_type="application/json")(scope, receive, send)
 
 
 class Wire:
