@@ -112,23 +112,25 @@ class EventStream(Response):
             await self.work(observe)
             outbox.close()
 
+        silence = anyio.CancelScope()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(work)
-            tasks.start_soon(self._keep_alive, wire, outbox)
+            tasks.start_soon(self._keep_alive, wire, outbox, silence)
             while (events := await outbox.take()) is not None:
                 data = b"".join([self.reply.chunks(event) for event in events]) if events else KEEP_ALIVE
                 if data:  # all that is there goes out by one system call
                     await wire.body(data)
                 self.pace.taken(outbox.size)
-            tasks.cancel_scope.cancel()
+            silence.cancel()  # a task that its group cancels leaves a cycle, which keeps all that it knew
 
-    async def _keep_alive(self, wire: "Wire", outbox: Outbox) -> None:
-        """Have a comment sent whenever nothing was sent for so long."""
-        while True:
-            silent = anyio.current_time() - wire.wrote
-            if silent >= self.keep_alive:
-                outbox.nudge()
-            await anyio.sleep(self.keep_alive - silent if silent < self.keep_alive else self.keep_alive)
+    async def _keep_alive(self, wire: "Wire", outbox: Outbox, silence: anyio.CancelScope) -> None:
+        """Have a comment sent whenever nothing was sent for so long, until `silence` is cancelled."""
+        with silence:
+            while True:
+                silent = anyio.current_time() - wire.wrote
+                if silent >= self.keep_alive:
+                    outbox.nudge()
+                await anyio.sleep(self.keep_alive - silent if silent < self.keep_alive else self.keep_alive)
 
 
 class Whole(Response):
