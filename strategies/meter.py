@@ -6,15 +6,15 @@ whoever finds nothing left waits for what others give back.
 """
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import anyio
 import anyio.lowlevel
 
-from strategies.protocols import Backend
+from strategies.protocols import Backend, Take
 from strategies.tasks import Bell
 from strategies.types import Budget, Call, Chunk, Limit, Prompt, Spent
 
@@ -203,26 +203,31 @@ class Metered:
     async def render(self, prompt: Prompt) -> Prompt:
         return await self.inner.render(prompt)
 
-    @asynccontextmanager
-    async def stream(self, call: Call, shares: Shares | None = None) -> AsyncIterator[AsyncIterator[Chunk]]:
+    async def stream(self, call: Call, take: Take, shares: Shares | None = None) -> None:
         granted = await self.meter.take(call.max_tokens, call.n, shares)
         self.meter.called()
         scarce = granted < call.max_tokens
         held = [granted] * call.n
+
+        async def charged(chunks: Sequence[Chunk]) -> None:
+            self._charge(chunks, held)
+            await take([cut(chunk) for chunk in chunks] if scarce else chunks)
+
         try:
-            async with (
-                self.inner.stream(replace(call, max_tokens=granted) if scarce else call) as chunks,
-                aclosing(self._charging(chunks, held, scarce)) as charged,
-            ):
-                yield charged
+            await self.inner.stream(replace(call, max_tokens=granted) if scarce else call, charged)
         finally:
             self.meter.give_back(sum(held))
 
-    async def _charging(self, chunks: AsyncIterator[Chunk], held: list[int], scarce: bool) -> AsyncGenerator[Chunk]:
-        async for chunk in chunks:
+    def _charge(self, chunks: Sequence[Chunk], held: list[int]) -> None:
+        """Pay for what has arrived out of what is held for each continuation; what one leaves that ended is free."""
+        for chunk in chunks:
             held[chunk.index] -= chunk.tokens
             self.meter.charge(chunk, self.purpose)
             if chunk.finish:
                 self.meter.give_back(held[chunk.index])
                 held[chunk.index] = 0
-            yield replace(chunk, finish="cut") if scarce and chunk.finish == "length" else chunk
+
+
+def cut(chunk: Chunk) -> Chunk:
+    """The chunk of a continuation whose allowance was less than it wanted: that is no length of its own."""
+    return replace(chunk, finish="cut") if chunk.finish == "length" else chunk
