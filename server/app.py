@@ -20,7 +20,6 @@ from server.backends.pool import pool
 from server.backends.pooling import scorers
 from server.direct import Direct
 from server.drain import Drain, Draining
-from server.headers import Headers
 from server.idempotency import Jobs
 from server.logs import lines
 from server.metrics import Metrics
@@ -47,10 +46,10 @@ class App(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         routed, state = Direct(super().build_middleware_stack(), routes.DIRECT), self.state
-        known = Authentication(routed, state.tenants, state.metrics, state.settings.auth.open_metrics)
+        known = Authentication(routed, state.tenants, state.settings.auth.open_metrics)
         ours = (*routes.router.routes, *engine_routes.router.routes)
         paths = frozenset(route.path for route in ours if isinstance(route, APIRoute))
-        return Observed(Headers(Draining(known, state.drain)), state, paths)
+        return Observed(Draining(known, state.drain), state, paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.middleware_stack is None or scope["type"] != "http":

@@ -2,10 +2,9 @@
 
 import ipaddress
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.errors import ApiError
-from server.metrics import Metrics
 from server.page_routes import is_public
 from server.settings import Settings
 from server.tenants import Tenant, Tenants
@@ -17,13 +16,10 @@ UNKNOWN = ApiError(401, "this server wants a key that it knows: Authorization: B
 
 
 class Authentication:
-    """An ASGI app around another one. It puts the request's tenant into its state, or answers 401 by itself.
+    """An ASGI app around another one. It puts the request's tenant into its state, or answers 401 by itself."""
 
-    Where the request was admitted, its response has `rates`, the headers about the tenant's quotas.
-    """
-
-    def __init__(self, app: ASGIApp, tenants: Tenants, metrics: Metrics, open_metrics: bool) -> None:
-        self.app, self.tenants, self.metrics = app, tenants, metrics
+    def __init__(self, app: ASGIApp, tenants: Tenants, open_metrics: bool) -> None:
+        self.app, self.tenants = app, tenants
         self.open = (*OPEN, METRICS) if open_metrics else OPEN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,24 +29,10 @@ class Authentication:
         tenant = await self.tenants.find(bearer(scope))
         if refusal := self._refusal(scope["path"], tenant):
             again = {"www-authenticate": "Bearer"} if refusal.status == 401 else {}
-            self.metrics.refusals.at(str(refusal.status)).inc()
             await refusal.response(again)(scope, receive, send)
             return
-        state = scope.setdefault("state", {})
-        state["tenant"] = tenant
-
-        async def rated(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                if message["status"] in (429, 503):
-                    self.metrics.refusals.at(str(message["status"])).inc()
-                elif message["status"] < 400 and "first_byte" in state:
-                    state["first_byte"]()
-                rates = state.get("rates", {}).items()
-                told = [(name.encode(), value.encode()) for name, value in rates]
-                message["headers"] = [*message.get("headers", ()), *told]
-            await send(message)
-
-        await self.app(scope, receive, rated)
+        scope["state"]["tenant"] = tenant
+        await self.app(scope, receive, send)
 
     def _refusal(self, path: str, tenant: Tenant | None) -> ApiError | None:
         if path in self.open or is_public(path):

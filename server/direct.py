@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server import errors
 
@@ -25,19 +25,14 @@ class Direct:
         if route is None:
             await self.app(scope, receive, send)
             return
-        request, started = Request(scope, receive, send), False
-
-        async def noticed(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        request, account = Request(scope, receive, send), scope["state"]["account"]
         try:
             response = await route(request)
-            await response(scope, receive, noticed)
+            await response(scope, receive, send)
         except Exception as error:
-            if not started:
+            begun = bool(account.status)
+            if not begun:
                 response = await errors.told(request, error)
                 await response(scope, receive, send)
-            if started or not isinstance(error, errors.EXPECTED):
+            if begun or not isinstance(error, errors.EXPECTED):
                 raise

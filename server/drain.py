@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import anyio
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from server.caller import Caller, ClientGone
 from server.errors import ApiError
 from strategies.tasks import Bell
 
@@ -45,9 +46,9 @@ class Drain:
                     self._empty.ring()
 
     @contextmanager
-    def reply(self) -> Iterator[None]:
-        """The work for a reply: it ends, by an ApiError, when the time for replies is over."""
-        with anyio.CancelScope() as work:
+    def reply(self, caller: Caller) -> Iterator[None]:
+        """The work for a reply: it ends by ClientGone when its caller goes, by an ApiError when the time is over."""
+        with caller.served() as work:
             self._replies.add(work)
             try:
                 if self.over:
@@ -56,7 +57,7 @@ class Drain:
             finally:
                 self._replies.discard(work)
         if work.cancelled_caught:
-            raise leaving()
+            raise ClientGone if caller.gone else leaving()
 
     def finish(self) -> None:
         """The time for replies is over."""
@@ -95,14 +96,7 @@ class Draining:
         if self.drain.closed:
             await leaving().response({"connection": "close"})(scope, receive, send)
             return
-        started = False
-
-        async def noticed(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
         with self.drain.request() as work:
-            await self.app(scope, receive, noticed)
-        if work.cancelled_caught and not started:
+            await self.app(scope, receive, send)
+        if work.cancelled_caught and not scope["state"]["account"].status:
             await leaving().response({"connection": "close"})(scope, receive, send)

@@ -15,9 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from server.caller import Caller, caller_of, for_caller
 from server.errors import ApiError, refused
 from server.settings import Idempotency
-from server.stream import ClientGone, EventStream, leave_with_client
+from server.stream import EventStream
 from strategies.tasks import Bell, unwrapped
 
 HEADER = "idempotency-key"
@@ -38,17 +39,17 @@ class Job:
         self.ended_at: float | None = None
         self.error: Exception | None = None
         self.failed = False
-        self._news, self._left = Bell(), anyio.Event()
+        self._news, self._callers = Bell(), Caller()
 
     @property
     def joinable(self) -> bool:
         """Whether its reply is good, or may become so."""
-        return not (self.error or self.failed or self._left.is_set())
+        return not (self.error or self.failed or self._callers.gone)
 
-    async def run(self, reply: Response, scope: Scope) -> None:
+    async def run(self, reply: Response, scope: Scope, receive: Receive) -> None:
         """Do the work, until it is done or nobody waits for it."""
         try:
-            await reply(scope, self._nobody, self._keep)
+            await reply(for_caller(scope, self._callers), receive, self._keep)
         except Exception as error:
             self.error = error
         finally:
@@ -56,20 +57,15 @@ class Job:
             self.ended_at = anyio.current_time()
             self._news.ring()
 
-    async def follow(self, receive: Receive, send: Send) -> None:
+    async def follow(self, caller: Caller, send: Send) -> None:
         """Give one client all of the reply, as it comes. Raises what the work raised before there was anything."""
         try:
-            with unwrapped():
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(leave_with_client, receive)
-                    await self._pass_on(send)
-                    tasks.cancel_scope.cancel()
-        except ClientGone:
-            pass
+            with caller.served():
+                await self._pass_on(send)
         finally:
             self.clients -= 1
             if not self.clients and self.ended_at is None:
-                self._left.set()
+                self._callers.leave()
             self._news.ring()
 
     async def _pass_on(self, send: Send) -> None:
@@ -95,10 +91,6 @@ class Job:
         await anyio.lowlevel.checkpoint()
         while message.get("more_body") and self.clients and self.taken < len(self.messages):
             await self._news.wait()  # the fastest client sets the pace; the end of a reply is kept at once
-
-    async def _nobody(self) -> Message:
-        await self._left.wait()
-        return {"type": "http.disconnect"}
 
 
 class Jobs:
@@ -155,5 +147,5 @@ class Joined(Response):
         with unwrapped():
             async with anyio.create_task_group() as tasks:
                 if self.reply:
-                    tasks.start_soon(self.job.run, self.reply, scope)
-                await self.job.follow(receive, send)
+                    tasks.start_soon(self.job.run, self.reply, scope, receive)
+                await self.job.follow(caller_of(scope), send)

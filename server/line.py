@@ -1,8 +1,7 @@
 """Who waits to be let in, for how long, and what those at work have reserved: what the metrics tell of the gate."""
 
+import time
 from collections.abc import Callable
-
-import anyio
 
 from server.admission import Size
 
@@ -18,11 +17,11 @@ class Line:
 
     def comes(self, id: int) -> None:
         """A request waits."""
-        self._since[id] = anyio.current_time()
+        self._since[id] = time.monotonic()
 
     def begins(self, id: int, size: Size) -> None:
         """It is let in."""
-        self.waited(anyio.current_time() - self._since.pop(id))
+        self.waited(time.monotonic() - self._since.pop(id))
         self._working[id] = size
         self.samples += size.samples
         self.tokens += size.tokens
@@ -42,4 +41,4 @@ class Line:
     def oldest(self) -> float:
         """Seconds that the first of them has waited; 0 where nobody waits."""
         first = next(iter(self._since.values()), None)
-        return 0.0 if first is None else anyio.current_time() - first
+        return 0.0 if first is None else time.monotonic() - first

@@ -1,9 +1,11 @@
 """One request, as the metrics tell of it: an observer of its events, and a sum when it ends, however it does."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import anyio
+from prometheus_client import Counter
 
 from server.metrics import Metrics
 from server.resolve import Plan
@@ -49,17 +51,17 @@ class Measured:
     def __init__(self, metrics: Metrics, plan: Plan, key: str, meter: Meter) -> None:
         self._metrics, self._key, self._meter = metrics, key, meter
         self._run = plan.strategy.name, plan.engine_model
-        verifier = plan.described.verifier
-        self._verifier = verifier["name"] if verifier else ""
+        self._verifier = plan.judge["name"] if plan.judge else ""
         self._fates, self._beginning = Fates(), Beginning()
         self._savings = Savings(getattr(plan.strategy, "n", None) if plan.strategy.whole else None)
         self._answer = self._thought = 0
-        self._began_at = anyio.current_time()
+        self._lasted = 0.0
+        self._began_at = time.monotonic()
         self._working = self._answering = self._replying = False
 
     @property
     def _seconds(self) -> float:
-        return anyio.current_time() - self._began_at
+        return time.monotonic() - self._began_at
 
     @contextmanager
     def work(self) -> Iterator[Observer]:
@@ -124,10 +126,11 @@ class Measured:
         metrics, run = self._metrics, self._run
         metrics.requests.at(*run, outcome).inc()
         metrics.key_requests.at(self._key, outcome).inc()
-        metrics.seconds.at(*run).observe(self._seconds)
+        self._lasted = self._seconds
+        metrics.seconds.at(*run).observe(self._lasted)
         for fate, count in self._fates.counted().items():
             metrics.samples.at(*run, fate).inc(count)
-        metrics.saved.at(*run).inc(self._savings.tokens())
+        add(metrics.saved.at(*run), self._savings.tokens())
         self._count_tokens()
         self._count_budget()
 
@@ -139,10 +142,10 @@ class Measured:
         discarded = spent.sampled - thinking - answer
         purposes = {"answer": answer, "thinking": thinking, "discarded": discarded, "verifier": spent.verifier}
         for purpose, tokens in purposes.items():
-            metrics.tokens.at(*self._run, purpose).inc(tokens)
+            add(metrics.tokens.at(*self._run, purpose), tokens)
         hit = min(spent.cached, spent.prompt)
-        metrics.prompt_tokens.at(self._run[1], "hit").inc(hit)
-        metrics.prompt_tokens.at(self._run[1], "miss").inc(spent.prompt - hit)
+        add(metrics.prompt_tokens.at(self._run[1], "hit"), hit)
+        add(metrics.prompt_tokens.at(self._run[1], "miss"), spent.prompt - hit)
         metrics.key_tokens.at(self._key, "prompt").inc(spent.prompt)
         metrics.key_tokens.at(self._key, "completion").inc(spent.tokens)
 
@@ -151,9 +154,15 @@ class Measured:
         shares = {
             "tokens": spent.tokens / budget.tokens,
             "samples": spent.samples / budget.samples,
-            "seconds": self._seconds / budget.seconds,
+            "seconds": self._lasted / budget.seconds,
         }
         for limit, share in shares.items():
             metrics.budget.at(self._run[0], limit).observe(min(1.0, share))
         if self._meter.cut:
             metrics.cuts.at(*self._run, self._meter.cut).inc()
+
+
+def add(counter: Counter, amount: float) -> None:
+    """Count so much; nothing takes no lock."""
+    if amount:
+        counter.inc(amount)

@@ -1,7 +1,11 @@
-"""What is told of each request when it is over: a line of the log and, where it is traced, a span."""
+"""What is told of each request: headers when its response begins; a line of the log and a span when it is over.
 
+It stands outside of all else, so that no response and no error escapes it.
+"""
+
+import logging
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +14,8 @@ from starlette.datastructures import State
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.drain import PROBES
-from server.headers import request_id
+from server.failures import where
+from server.headers import headers_of, request_id
 from server.logs import Lines, asking
 from server.reply import Reply
 from server.spans import Spans, clock
@@ -20,6 +25,8 @@ from server.tracing import Tracing
 
 OTHER = "other"
 """The route of a path that is none of ours, for a path is a caller's text."""
+REFUSALS = (401, 403, 429, 503)
+log = logging.getLogger(__name__)
 
 
 class Account:
@@ -37,6 +44,11 @@ class Account:
             self.span = tracing.request(method, route, parent, self.now())
             self.context = self.span.get_span_context()
         self._began_at = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since it came."""
+        return time.monotonic() - self._began_at
 
     @contextmanager
     def work(self, reply: Reply) -> Iterator[Spans | None]:
@@ -69,7 +81,7 @@ class Account:
             told |= {"samples": spent.samples} | ({"cut": reply.meter.cut} if reply.meter.cut else {})
         if self.context:
             told["trace_id"] = format_trace_id(self.context.trace_id)
-        return told | {"seconds": round(time.monotonic() - self._began_at, 4)}
+        return told | {"seconds": round(self.seconds, 4)}
 
     def end(self, told: dict[str, Any]) -> None:
         """End its span, which says what is told, in its own words where the conventions have some."""
@@ -87,7 +99,7 @@ class Account:
 
 
 class Observed:
-    """An ASGI app around another one: gives each request its id and its account, and tells of it in the end."""
+    """An ASGI app around another one: gives each request its account, whose `status` is set once a response begins."""
 
     def __init__(self, app: ASGIApp, state: State, routes: Collection[str]) -> None:
         self.app, self.state, self.routes = app, state, routes
@@ -97,17 +109,16 @@ class Observed:
             await self.app(scope, receive, send)
             return
         state, path, id = scope.setdefault("state", {}), scope["path"], request_id(scope)
-        state["request_id"] = id
-        if path in PROBES:
-            await self.app(scope, receive, send)
-            return
-        route = path if path in self.routes else OTHER
-        account = Account(id.decode(), scope["method"], route, parent_of(scope), self.state.tracing)
-        state["account"] = account
+        told = path not in PROBES
+        tracing = self.state.tracing if told else None
+        parent, route = parent_of(scope) if told else None, path if path in self.routes else OTHER
+        state["account"] = account = Account(id.decode(), scope["method"], route, parent, tracing)
 
         async def noticed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                account.status = message["status"]
+                self._begins(account, message["status"], state)
+                ours = headers_of(id, account.seconds, state.get("rates", {}))
+                message["headers"] = [*message.get("headers", ()), *ours]
             else:
                 account.complete = not message.get("more_body")
             await send(message)
@@ -116,10 +127,21 @@ class Observed:
         called = calling.set(header_of(account.context) if account.context else "")
         try:
             await self.app(scope, receive, noticed)
+        except Exception as error:  # it is answered by now; whoever logs it above us would log its words
+            log.error("%s failed: %s", account.id, where(error))
         finally:
-            self._tell(account, state.get("tenant"))
+            if told:
+                self._tell(account, state.get("tenant"))
             asking.reset(asked)
             calling.reset(called)
+
+    def _begins(self, account: Account, status: int, state: Mapping[str, Any]) -> None:
+        """Note that a response begins."""
+        account.status = status
+        if status in REFUSALS:
+            self.state.metrics.refusals.at(str(status)).inc()
+        elif status < 400 and "first_byte" in state:
+            state["first_byte"]()
 
     def _tell(self, account: Account, tenant: Tenant | None) -> None:
         lines: Lines | None = self.state.lines

@@ -15,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from server.caller import Caller
 from server.errors import ApiError
 from server.settings import Door
 
@@ -44,6 +45,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, door: Door, addresses: Counter[str], **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self.door, self.addresses = door, addresses
+        self.caller = Caller()
         self.fault: ApiError | None = None
         self.arriving: Arriving | None = None
         self.arrived = self.unparsed = 0
@@ -68,6 +70,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if not self.addresses[address]:
             del self.addresses[address]
         super().connection_lost(exc)
+        self.caller.leave()
 
     # What arrives
 
@@ -83,6 +86,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["state"]["caller"] = self.caller
         if self.arriving is None:
             self._await("header")
 

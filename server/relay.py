@@ -6,18 +6,17 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import aiohttp
-import anyio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from server.backends.fleet import Fleet
+from server.caller import ClientGone, caller_of
 from server.drain import Drain
 from server.errors import ApiError, as_api_error
 from server.gate import Permit
 from server.reply import DONE, frame
-from server.stream import HEADERS, ClientGone, Wire, leave_with_client
+from server.stream import HEADERS, Wire
 from strategies.protocols import BackendError
-from strategies.tasks import unwrapped
 
 COUNT = re.compile(rb'"completion_tokens":\s?(\d{1,12})')
 TAIL = 4096
@@ -40,11 +39,8 @@ class Relay(Response):
         wire = Wire(send, list(HEADERS))
         drain: Drain = scope["app"].state.drain
         try:
-            with drain.reply(), unwrapped():
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(leave_with_client, receive)
-                    await self._admitted(scope, wire)
-                    tasks.cancel_scope.cancel()
+            with drain.reply(caller_of(scope)):
+                await self._admitted(scope, wire)
         except ClientGone:
             return
         except Exception as error:

@@ -19,18 +19,20 @@ from strategies.registry import Registry
 from strategies.types import Budget, Candidate, Sampling
 
 Spec = str | dict[str, Any]
+PASSED_ON = of_kind("passed on")
 DEEPEST = 3
 """Verifiers inside of each other."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that it takes to run a request and to write its reply."""
+    """All that it takes to run a request and to write its reply. `judge` is its verifier as a trace tells of it."""
 
     model: str
     engine_model: str
     strategy: Strategy
     verifier: Verifier | None
+    judge: dict[str, Any] | None
     roots: tuple[Candidate, ...]
     sampling: Sampling
     budget: Budget
@@ -41,7 +43,23 @@ class Plan:
     logprobs: int | None
     trace: bool
     full_trace: bool
-    described: PlanTrace
+
+    @property
+    def described(self) -> PlanTrace:
+        """The plan as the trace tells it."""
+        wishes = {"max_tokens", "temperature", "top_p", "seed", "stop"}
+        drawn = {name: getattr(self.sampling, name) for name in sorted(wishes)}
+        drawn = {name: value for name, value in drawn.items() if value not in (None, ())}
+        budget = self.budget
+        return PlanTrace(
+            model=self.engine_model,
+            strategy=self.strategy.model_dump(exclude_none=True),
+            verifier=self.judge,
+            sampling={**drawn, **self.sampling.extra},
+            budget={"tokens": budget.tokens, "samples": budget.samples, "seconds": budget.seconds},
+            format=self.format,
+            quorum=self.quorum,
+        )
 
 
 def resolve(request: ChatRequest, settings: Settings, registry: Registry, models: Mapping[str, Any]) -> Plan:
@@ -53,7 +71,7 @@ def resolve(request: ChatRequest, settings: Settings, registry: Registry, models
     spec = asked if asked is not None else alias or (effort and effort.strategy) or settings.defaults.strategy
     strategy = strategy_of(spec, registry, "reasoning_strategy" if asked is not None or not alias else "model")
     check_width(strategy, request.n or 1, settings.limits)
-    verifier_name, verifier = verifier_of(strategy, settings, registry)
+    judge, verifier = verifier_of(strategy, settings, registry)
     sampling = strategy.sampling(sampling_of(request))
     if request.return_trace == "full" and sampling.logprobs is None:
         sampling = replace(sampling, logprobs=0)
@@ -66,6 +84,7 @@ def resolve(request: ChatRequest, settings: Settings, registry: Registry, models
         engine_model=engine_model,
         strategy=strategy,
         verifier=verifier,
+        judge=judge,
         roots=tuple(Candidate(prompt, id=str(index)) for index in range(request.n or 1)),
         sampling=sampling,
         budget=budget,
@@ -76,7 +95,6 @@ def resolve(request: ChatRequest, settings: Settings, registry: Registry, models
         logprobs=(request.top_logprobs or 0) if request.logprobs else None,
         trace=bool(request.return_trace),
         full_trace=request.return_trace == "full",
-        described=described(engine_model, strategy, verifier_name, sampling, budget, format, quorum),
     )
 
 
@@ -230,7 +248,7 @@ def check_width(strategy: Strategy, choices: int, limits: Limits) -> None:
 def sampling_of(request: ChatRequest) -> Sampling:
     """How the caller wants samples drawn."""
     stop = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
-    extra = {name: getattr(request, name) for name in of_kind("passed on") if getattr(request, name) is not None}
+    extra = {name: getattr(request, name) for name in PASSED_ON if getattr(request, name) is not None}
     extra |= {name: value for name, value in (request.model_extra or {}).items() if name not in FIELDS}
     return Sampling(
         max_tokens=request.max_completion_tokens or request.max_tokens,
@@ -255,26 +273,3 @@ def budget_of(request: ChatRequest, effort: Effort | None, limits: Limits) -> Bu
             raise refused(f"{params[name]}: {value} is above this server's limit of {most[name]}", params[name])
     preset = effort.budget.model_dump(exclude_none=True) if effort else {}
     return Budget(**{**most, **{name: min(value, most[name]) for name, value in preset.items()}, **asked})
-
-
-def described(
-    model: str,
-    strategy: Strategy,
-    verifier: dict[str, Any] | None,
-    sampling: Sampling,
-    budget: Budget,
-    format: Format,
-    quorum: float,
-) -> PlanTrace:
-    """The plan as the trace tells it."""
-    wishes = {"max_tokens", "temperature", "top_p", "seed", "stop"}
-    drawn = {name: getattr(sampling, name) for name in sorted(wishes) if getattr(sampling, name) not in (None, ())}
-    return PlanTrace(
-        model=model,
-        strategy=strategy.model_dump(exclude_none=True),
-        verifier=verifier,
-        sampling={**drawn, **sampling.extra},
-        budget={"tokens": budget.tokens, "samples": budget.samples, "seconds": budget.seconds},
-        format=format,
-        quorum=quorum,
-    )

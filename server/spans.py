@@ -176,7 +176,7 @@ class Spans:
 
     def _judge(self, event: Judging) -> None:
         """Begin a call of the verifier: what this task asks from here on, it asks for that."""
-        name = str((self._plan.described.verifier or {}).get("name"))
+        name = str((self._plan.judge or {}).get("name"))
         told = {"gen_ai.evaluation.name": name, "ponder.candidates": event.ids}
         within, now = self._runs[event.root].within, self._now()
         span = self._tracer.start_span(f"evaluate {name}", within, SpanKind.INTERNAL, told, start_time=now)

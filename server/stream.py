@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 import anyio
-from starlette.responses import JSONResponse, Response
+import msgspec
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from server.caller import ClientGone, caller_of
 from server.drain import Drain
 from server.errors import ApiError, as_api_error
 from server.pace import Pace
@@ -40,10 +42,6 @@ class Teller(Protocol):
     def pieces(self, event: Event) -> Iterable[tuple[int, Piece]]: ...
 
     def whole(self, pieces: list[tuple[int, Piece]]) -> dict[str, Any]: ...
-
-
-class ClientGone(Exception):
-    """Nobody waits for this reply any more."""
 
 
 class Outbox:
@@ -92,8 +90,8 @@ class EventStream(Response):
         wire = Wire(send, self.raw_headers)
         drain: Drain = scope["app"].state.drain
         try:
-            with drain.reply(), unwrapped():
-                await self._serve(receive, wire)
+            with drain.reply(caller_of(scope)), unwrapped():
+                await self._serve(wire)
             await wire.body(self.reply.end(), more=False)
         except ClientGone:
             return
@@ -103,7 +101,7 @@ class EventStream(Response):
             self.failed = True
             await wire.body(self.reply.failure(as_api_error(error)), more=False)
 
-    async def _serve(self, receive: Receive, wire: "Wire") -> None:
+    async def _serve(self, wire: "Wire") -> None:
         outbox = Outbox()
 
         def observe(event: Event) -> None:
@@ -115,7 +113,6 @@ class EventStream(Response):
             outbox.close()
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(leave_with_client, receive)
             tasks.start_soon(work)
             tasks.start_soon(self._keep_alive, wire, outbox)
             while (events := await outbox.take()) is not None:
@@ -146,14 +143,12 @@ class Whole(Response):
         pieces: list[tuple[int, Piece]] = []
         drain: Drain = scope["app"].state.drain
         try:
-            with drain.reply(), unwrapped():
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(leave_with_client, receive)
-                    await self.work(lambda event: pieces.extend(self.reply.pieces(event)))
-                    tasks.cancel_scope.cancel()
+            with drain.reply(caller_of(scope)):
+                await self.work(lambda event: pieces.extend(self.reply.pieces(event)))
         except ClientGone:
             return
-        await JSONResponse(self.reply.whole(pieces))(scope, receive, send)
+        body = msgspec.json.encode(self.reply.whole(pieces))
+        await Response(body, media_type="application/json")(scope, receive, send)
 
 
 class Wire:
@@ -169,10 +164,3 @@ class Wire:
             self.started = True
             await self.send({"type": "http.response.start", "status": 200, "headers": self.headers})
         await self.send({"type": "http.response.body", "body": data, "more_body": more})
-
-
-async def leave_with_client(receive: Receive) -> None:
-    """Raise ClientGone when the client hangs up: in a task group, that ends all the work for it."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    raise ClientGone

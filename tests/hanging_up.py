@@ -69,18 +69,15 @@ async def turns(count):
         await asyncio.sleep(0)
 
 
-async def called(app, body, gone):
-    """One request, without a socket, whose caller goes when `gone()` is done, and takes whatever is sent at once.
+async def called(app, body, client):
+    """One request, without a socket, of a `client` that may leave, and takes whatever is sent at once.
 
     That is what uvicorn does for a client that is gone.
     """
     bodies = iter([{"type": "http.request", "body": body}])
 
     async def receive():
-        if first := next(bodies, None):
-            return first
-        await gone()
-        return {"type": "http.disconnect"}
+        return next(bodies, {"type": "http.disconnect"})
 
     async def send(message):
         pass
@@ -89,7 +86,7 @@ async def called(app, body, gone):
     headers = {"headers": [(b"content-type", b"application/json")], "http_version": "1.1", "scheme": "http"}
     with anyio.fail_after(20):
         await app.state.started.wait()
-        await app({**scope, **headers, "client": ("test", 1), "server": ("test", 1)}, receive, send)
+        await app({**scope, **headers, "client": ("test", 1), "state": {"caller": client}}, receive, send)
 
 
 async def nothing_left(app, engine, seconds=15.0):

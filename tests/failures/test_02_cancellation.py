@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from server.backends.vllm import INTERVAL
+from server.caller import Caller
 from tests.hanging_up import asking, called, nothing_left, sample
 from tests.serving import ponder
 
@@ -87,14 +88,14 @@ def counted():
 
 async def cut(app, body, at, way):
     """One request that is cut at such a step; whether it got there."""
-    gone = asyncio.Event()
+    client = Caller()
     scope = anyio.CancelScope()
 
     async def request():
         with scope:
-            await called(app, body, gone.wait)
+            await called(app, body, client)
 
-    ways = {"leaves": gone.set, "is cancelled": scope.cancel, "is cancelled again": lambda: running.cancel()}
+    ways = {"leaves": client.leave, "is cancelled": scope.cancel, "is cancelled again": lambda: running.cancel()}
     steps = Steps(at, TIMES if way == "is cancelled again" else 1, ways[way])
     token = STEPS.set(steps)
     running = asyncio.ensure_future(request())

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from benchmarks.engine_replies import filler
+from server.caller import Caller
 from server.drain import Drain
 from server.idempotency import Job
 from server.pace import Pace, Paced
@@ -98,9 +99,9 @@ async def test_clients_joined_by_an_idempotency_key_hold_it_up_where_even_the_fa
 
     scope = {"app": SimpleNamespace(state=SimpleNamespace(drain=Drain()))}
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(job.run, EventStream(work, Words(), 60, pace), scope)
-        tasks.start_soon(job.follow, anyio.Event().wait, never)
-        tasks.start_soon(job.follow, anyio.Event().wait, slowly)
+        tasks.start_soon(job.run, EventStream(work, Words(), 60, pace), scope, anyio.Event().wait)
+        tasks.start_soon(job.follow, Caller(), never)
+        tasks.start_soon(job.follow, Caller(), slowly)
         await until(lambda: pace.pending >= MOST)
         await anyio.sleep(0.05)
         assert engine.read <= 2 * MOST + 2
