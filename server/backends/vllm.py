@@ -159,7 +159,7 @@ class Vllm:
 
     async def _step(self, chunk: Chunk, readings: Sequence[Reading]) -> Chunk:
         """The end of a step, all of its text."""
-        return replace(chunk, text=chunk.text + await self._rest(readings[chunk.index]))
+        return chunk._replace(text=chunk.text + await self._rest(readings[chunk.index]))
 
     def _chat(self, call: Call) -> dict[str, Any]:
         body = chat(call)

@@ -1,7 +1,6 @@
 """Growing and judging: races, lost samples, groups, seeds, budgets."""
 
 import math
-from dataclasses import replace
 
 import anyio
 import pytest
@@ -269,7 +268,7 @@ async def test_a_stream_that_tells_no_end_is_a_lost_sample():
     class Endless(FakeBackend):
         async def _say(self, call, texts, take):
             async def endless(chunks):
-                await take([replace(chunk, finish=None) for chunk in chunks])
+                await take([chunk._replace(finish=None) for chunk in chunks])
 
             await super()._say(call, texts, endless)
 
