@@ -20,7 +20,7 @@ import anyio
 from benchmarks.injection_attacks import Attack, Case, attacks, cases
 from server.backends.http import Upstream
 from server.backends.vllm import Vllm
-from strategies.protocols import Ask
+from strategies.protocols import Ask, collected
 from strategies.types import Call, Candidate, Prompt, Sampling, Step
 from strategies.verifiers.comparing import compare
 from strategies.verifiers.judge import Judge
@@ -76,8 +76,8 @@ async def plain_pair(ask: Ask, case: Case, said: str) -> bool:
 async def reply(ask: Ask, text: str, most: int = 4) -> str:
     """What the model says first, greedily."""
     prompt = await ask.model.render(Prompt(({"role": "user", "content": text},)))
-    async with ask.model.stream(Call(prompt, most, sampling=Sampling(temperature=0.0))) as chunks:
-        return "".join([chunk.text async for chunk in chunks])
+    call = Call(prompt, most, sampling=Sampling(temperature=0.0))
+    return "".join([chunk.text for chunk in await collected(ask.model, call)])
 
 
 JUDGES: dict[str, Accepts] = {

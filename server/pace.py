@@ -4,10 +4,9 @@ Events are told without waiting, so it is the readers of the engines that wait: 
 engines down. Strategies know nothing of it.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Sequence
 
-from strategies.protocols import Backend
+from strategies.protocols import Backend, Take
 from strategies.tasks import Bell
 from strategies.types import Call, Chunk, Prompt
 
@@ -43,12 +42,9 @@ class Paced:
     async def render(self, prompt: Prompt) -> Prompt:
         return await self.backend.render(prompt)
 
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
-        async with self.backend.stream(call) as chunks, aclosing(self._paced(chunks)) as paced:
-            yield paced
-
-    async def _paced(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk]:
-        async for chunk in chunks:
-            yield chunk
+    async def stream(self, call: Call, take: Take) -> None:
+        async def paced(chunks: Sequence[Chunk]) -> None:
+            await take(chunks)
             await self.pace.wait()
+
+        await self.backend.stream(call, paced)

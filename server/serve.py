@@ -24,11 +24,8 @@ from server.protocol import configured
 from server.settings import Engine, Settings
 from strategies.protocols import BackendError
 
-GARBAGE = 50_000
-"""New objects after which Python looks for cycles among them: a request makes few cycles, and thousands of objects."""
-OLDER = 2
-"""Such looks after which it looks among older ones, too, and again for the oldest: what was alive at one of them, for its
-request was at work, stays until then. By Python's own 10 that is tens of thousands of requests."""
+GARBAGE = 10_000
+"""New objects after which Python looks for cycles among them: a request makes thousands of objects, but few cycles."""
 log = logging.getLogger("ponder")
 
 
@@ -71,7 +68,7 @@ async def run(
         nonlocal failed
         await app.state.started.wait()
         gc.freeze()  # what lives as long as the server needs no looking at
-        gc.set_threshold(GARBAGE, OLDER, OLDER)
+        gc.set_threshold(GARBAGE)
         if parent is not None:
             await anyio.wait_readable(parent)  # never written to: it has ended
             await leaving.drain(0, 0)

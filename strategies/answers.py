@@ -66,6 +66,7 @@ def spoken(candidate: Candidate) -> str:
     return text.rpartition("</think>")[2].lstrip() if "</think>" in text else text
 
 
+@once_each
 def thinking(candidate: Candidate) -> bool | None:
     """Whether the path so far ends inside the model's own thinking; None where it may still open one."""
     text = candidate.text

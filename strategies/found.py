@@ -51,11 +51,11 @@ class Found:
     def bear(self, parent: Candidate) -> Candidate:
         """A new child of `parent`, as yet its equal."""
         at = self.next_child(parent.id)
-        child = replace(parent, id=f"{parent.id}.{at}", finish=None, score=None)
+        child = Candidate(parent.prompt, f"{parent.id}.{at}", parent.steps)
         self._births[parent.id] = at + 1
         self._places[child.id] = len(self._places)
         self._all[child.id] = child
-        self.observe(Opened(child.id, parent.id, thinking(child)))
+        self.observe(Opened(child.id, parent.id, thinking(parent)))
         return child
 
     def close(self, child: Candidate, early: bool = False) -> Candidate:

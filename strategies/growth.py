@@ -95,7 +95,7 @@ class Growth:
         if finish in ("step", "length"):
             full = self.tokens >= self.room or (finish == "length" and self.sampling.step_tokens is None)
             finish = "length" if full else "step"
-        return replace(self.child, steps=self.path(), finish=finish)
+        return Candidate(self.child.prompt, self.child.id, self.path(), finish)
 
 
 def joined(call: ToolCall | None, part: ToolCall) -> ToolCall:

@@ -1,7 +1,6 @@
 """Knockout (Chen et al. 2024, arXiv:2411.19477): samples meet in pairs, the model judges, the better ones go on."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -9,10 +8,10 @@ from pydantic import Field
 
 from strategies import select
 from strategies.base import Strategy
-from strategies.protocols import Ask, Backend, BackendError
+from strategies.protocols import Ask, Backend, BackendError, Take
 from strategies.run import Run
 from strategies.tasks import together
-from strategies.types import Call, Candidate, Chunk, Prompt
+from strategies.types import Call, Candidate, Prompt
 from strategies.verifiers.comparing import compare
 
 
@@ -73,5 +72,6 @@ class Again:
     async def render(self, prompt: Prompt) -> Prompt:
         return await self.inner.render(prompt)
 
-    def stream(self, call: Call) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
-        return self.inner.stream(replace(call, sampling=replace(call.sampling, temperature=1.0, seed=self.seed)))
+    async def stream(self, call: Call, take: Take) -> None:
+        sampling = replace(call.sampling, temperature=1.0, seed=self.seed)
+        await self.inner.stream(replace(call, sampling=sampling), take)

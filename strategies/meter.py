@@ -5,16 +5,15 @@ overspent, however coarsely an engine reports. While tokens are scarce, a wave's
 whoever finds nothing left waits for what others give back.
 """
 
-from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import anyio
 import anyio.lowlevel
 
-from strategies.protocols import Backend
+from strategies.protocols import Backend, Take
 from strategies.tasks import Bell
 from strategies.types import Budget, Call, Chunk, Limit, Prompt, Spent
 
@@ -38,7 +37,7 @@ class Meter:
         self.deadline = clock() + budget.seconds
         self._clock = clock
         self.cut: Limit | None = None
-        self._spent: Counter[str] = Counter()
+        self._spent = dict.fromkeys(("sampled", "verifier", "samples", "calls", "prompt", "cached"), 0)
         self.first_prompt = 0
         self._held = self._idle = 0
         self._stopped = False
@@ -180,15 +179,16 @@ class Meter:
         self._held -= unused
         self._freed.ring()
 
-    def charge(self, chunk: Chunk, purpose: Literal["sampled", "verifier"]) -> None:
-        """A chunk arrived: its tokens are spent."""
-        self._held -= chunk.tokens
-        self._spent[purpose] += chunk.tokens
-        if chunk.usage:
-            self._spent[purpose] += chunk.usage.uncounted
-            self.first_prompt = self.first_prompt or chunk.usage.prompt
-            self._spent["prompt"] += chunk.usage.prompt
-            self._spent["cached"] += chunk.usage.cached
+    def charge(self, chunks: Sequence[Chunk], purpose: Literal["sampled", "verifier"]) -> None:
+        """Chunks arrived: their tokens are spent."""
+        tokens = sum([chunk.tokens for chunk in chunks])
+        self._held -= tokens
+        self._spent[purpose] += tokens
+        for usage in [chunk.usage for chunk in chunks if chunk.usage]:
+            self._spent[purpose] += usage.uncounted
+            self.first_prompt = self.first_prompt or usage.prompt
+            self._spent["prompt"] += usage.prompt
+            self._spent["cached"] += usage.cached
 
 
 class Metered:
@@ -203,26 +203,31 @@ class Metered:
     async def render(self, prompt: Prompt) -> Prompt:
         return await self.inner.render(prompt)
 
-    @asynccontextmanager
-    async def stream(self, call: Call, shares: Shares | None = None) -> AsyncIterator[AsyncIterator[Chunk]]:
+    async def stream(self, call: Call, take: Take, shares: Shares | None = None) -> None:
         granted = await self.meter.take(call.max_tokens, call.n, shares)
         self.meter.called()
         scarce = granted < call.max_tokens
         held = [granted] * call.n
+
+        async def charged(chunks: Sequence[Chunk]) -> None:
+            self._charge(chunks, held)
+            await take([cut(chunk) for chunk in chunks] if scarce else chunks)
+
         try:
-            async with (
-                self.inner.stream(replace(call, max_tokens=granted) if scarce else call) as chunks,
-                aclosing(self._charging(chunks, held, scarce)) as charged,
-            ):
-                yield charged
+            await self.inner.stream(replace(call, max_tokens=granted) if scarce else call, charged)
         finally:
             self.meter.give_back(sum(held))
 
-    async def _charging(self, chunks: AsyncIterator[Chunk], held: list[int], scarce: bool) -> AsyncGenerator[Chunk]:
-        async for chunk in chunks:
+    def _charge(self, chunks: Sequence[Chunk], held: list[int]) -> None:
+        """Pay for what has arrived out of what is held for each continuation; what one leaves that ended is free."""
+        self.meter.charge(chunks, self.purpose)
+        for chunk in chunks:
             held[chunk.index] -= chunk.tokens
-            self.meter.charge(chunk, self.purpose)
             if chunk.finish:
                 self.meter.give_back(held[chunk.index])
                 held[chunk.index] = 0
-            yield replace(chunk, finish="cut") if scarce and chunk.finish == "length" else chunk
+
+
+def cut(chunk: Chunk) -> Chunk:
+    """The chunk of a continuation whose allowance was less than it wanted: that is no length of its own."""
+    return chunk._replace(finish="cut") if chunk.finish == "length" else chunk

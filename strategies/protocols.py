@@ -1,7 +1,6 @@
 """The seams. Anything of these shapes fits; nothing need be subclassed."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -9,6 +8,9 @@ from strategies.events import Event
 from strategies.types import Call, Candidate, Cause, Chunk, Prompt, Score
 
 T = TypeVar("T")
+
+Take = Callable[[Sequence[Chunk]], Awaitable[None]]
+"""Takes what has arrived of a call, all that came at once; nothing more is read until it is done."""
 
 Observer = Callable[[Event], None]
 """Sync, so that nobody downstream can stall a search."""
@@ -21,9 +23,23 @@ class Backend(Protocol):
         """The prompt with its token ids and `room`, or as it is where the engine cannot tell. Raises BackendError."""
         ...
 
-    def stream(self, call: Call) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
-        """Generate `call.n` continuations; leaving the block aborts them all. Raises BackendError."""
+    async def stream(self, call: Call, take: Take) -> None:
+        """Generate `call.n` continuations, to their end; `take` gets them as they come.
+
+        Where this is cancelled, or `take` raises, they are aborted, all of them. Raises BackendError.
+        """
         ...
+
+
+async def collected(model: Backend, call: Call) -> list[Chunk]:
+    """All that comes of a call. Raises BackendError."""
+    chunks: list[Chunk] = []
+
+    async def take(arrived: Sequence[Chunk]) -> None:
+        chunks.extend(arrived)
+
+    await model.stream(call, take)
+    return chunks
 
 
 class Expired(Exception):

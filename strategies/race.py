@@ -20,6 +20,10 @@ Until = Callable[[Growth], bool]
 """Whether a sequence that is growing shall stop here: it is looked at with each piece that arrives of it."""
 
 
+class Enough(Exception):
+    """No more is wanted of a request."""
+
+
 class Race:
     """One wave of sequences: an iterator over the children as they finish, judged where `judge` is given.
 
@@ -109,12 +113,17 @@ class Race:
         """Grow siblings by one request; those that only their allowance ended go on alone."""
         for growth in growths:
             growth.hungry = False
+
+        async def take(chunks: Sequence[Chunk]) -> None:
+            for chunk in chunks:
+                self._take(growths[chunk.index], chunk)
+            if self._until and not any(growth.open for growth in growths):
+                raise Enough
+
         try:
-            async with self._backend.stream(call_for(growths), shares) as chunks:
-                async for chunk in chunks:
-                    self._take(growths[chunk.index], chunk)
-                    if self._until and not any(growth.open for growth in growths):
-                        break
+            await self._backend.stream(call_for(growths), take, shares)
+        except Enough:
+            return
         except BackendError as error:
             self._fail([growth for growth in growths if growth.open and not growth.hungry], error)
         untold = BackendError("the engine told no end", cause="garbage")

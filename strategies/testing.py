@@ -1,8 +1,7 @@
 """Fakes, and the contract that every strategy keeps at every budget. Authors of plugins import these too."""
 
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from strategies.answers import answer_of, spoken
 from strategies.base import Strategy, execute
 from strategies.events import Answered, Closed, Event, Lost, Opened, Token
 from strategies.meter import Meter
-from strategies.protocols import Ask, BackendError, Verifier
+from strategies.protocols import Ask, BackendError, Take, Verifier, collected
 from strategies.run import GROUP
 from strategies.types import Budget, Call, Candidate, Chunk, Finish, Logprob, Prompt, Sampling, Score, Usage
 
@@ -43,8 +42,7 @@ class FakeBackend:
         self.rendered.append(prompt)
         return replace(prompt, ids=tuple(range(len(prompt.messages))), room=self.room)
 
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
+    async def stream(self, call: Call, take: Take) -> None:
         self.calls.append(call)
         texts = [self.reply(call, (call.sampling.seed or 0) + at) for at in range(call.n)]
         for text in texts:
@@ -52,12 +50,11 @@ class FakeBackend:
                 raise text
         self.open += 1
         try:
-            async with aclosing(self._chunks(call, [str(text) for text in texts])) as chunks:
-                yield chunks
+            await self._say(call, [str(text) for text in texts], take)
         finally:
             self.open -= 1
 
-    async def _chunks(self, call: Call, texts: Sequence[str]) -> AsyncGenerator[Chunk]:
+    async def _say(self, call: Call, texts: Sequence[str], take: Take) -> None:
         tokens = {at: words(text, call) for at, text in enumerate(texts)}
         interval = 1 if call.live else self.interval
         rng = random.Random(f"{self.jitter}/{len(self.calls)}")
@@ -70,8 +67,9 @@ class FakeBackend:
                     last = start + interval >= len(all_words)
                     finish = ended(texts[at], all_words, call) if last else None
                     self.streamed += len(piece)
-                    yield Chunk("".join(piece), at, tuple(map(len, piece)), len(piece), finish, logprobs(piece))
-        yield Chunk(usage=Usage(prompt=10))
+                    chunk = Chunk("".join(piece), at, tuple(map(len, piece)), len(piece), finish, logprobs(piece))
+                    await take([chunk])
+        await take([Chunk(usage=Usage(prompt=10))])
 
 
 def words(text: str, call: Call) -> list[str]:
@@ -104,8 +102,7 @@ class FakeVerifier:
     async def score(self, candidates: Sequence[Candidate], ask: Ask) -> Sequence[Score]:
         await anyio.lowlevel.checkpoint()
         for candidate in candidates if self.asks else ():
-            async with ask.model.stream(Call(candidate.prompt, 1)) as chunks:
-                _ = [chunk async for chunk in chunks]
+            await collected(ask.model, Call(candidate.prompt, 1))
         return [Score(self.judge(candidate)) for candidate in candidates]
 
 

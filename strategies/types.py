@@ -234,19 +234,18 @@ class Usage:
     uncounted: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """What arrived for continuation `index` of a call. The last one of each continuation has a `finish`."""
 
     text: str = ""
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # tuples have a method of this name, which nobody asks of a chunk
     ids: tuple[int, ...] = ()
     tokens: int = 0
     finish: Finish | None = None
     logprobs: tuple[Logprob, ...] = ()
     calls: tuple[ToolCall, ...] = ()
     usage: Usage | None = None
-    engine: str = field(default="", compare=False)
+    engine: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from server.backends.http import Upstream
 from server.backends.vllm import Vllm
 from strategies.answers import answer_of
 from strategies.growth import Growth
-from strategies.protocols import Ask, Backend, BackendError, Verifier
+from strategies.protocols import Ask, Backend, BackendError, Verifier, collected
 from strategies.tasks import together
 from strategies.types import Call, Candidate, Prompt, Sampling
 from strategies.verifiers.arithmetic import Arithmetic
@@ -156,11 +156,10 @@ async def replies(backend: Backend, call: Call) -> list[Candidate]:
     """The continuations of one call, in order."""
     growths = [Growth(Candidate(call.prompt), call.sampling, call.max_tokens) for _ in range(call.n)]
     done: dict[int, Candidate] = {}
-    async with backend.stream(call) as chunks:
-        async for chunk in chunks:
-            growths[chunk.index].add(chunk)
-            if chunk.finish:
-                done[chunk.index] = growths[chunk.index].close(chunk.finish)
+    for chunk in await collected(backend, call):
+        growths[chunk.index].add(chunk)
+        if chunk.finish:
+            done[chunk.index] = growths[chunk.index].close(chunk.finish)
     return [done[at] for at in range(call.n)]
 
 

@@ -4,8 +4,7 @@ Time is virtual: one token of every open sequence takes one second, so seconds a
 aborted has cost what it would have. Runs on trio, whose clock can jump.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar, TypeVar
@@ -17,7 +16,7 @@ from benchmarks.accuracy.pool import Drawn, Sample
 from strategies.answers import answer_of
 from strategies.base import Strategy, execute
 from strategies.meter import Meter
-from strategies.protocols import Ask, Backend
+from strategies.protocols import Ask, Backend, Take
 from strategies.types import Budget, Call, Candidate, Chunk, Finish, Logprob, Prompt, Sampling, Score
 
 T = TypeVar("T")
@@ -81,12 +80,11 @@ class Replay:
         await anyio.lowlevel.checkpoint()
         return replace(prompt, ids=(0,), room=PLACES)
 
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
+    async def stream(self, call: Call, take: Take) -> None:
         lanes = [self._lane(call) for _ in range(call.n)]
         began = anyio.current_time()
         try:
-            yield self._chunks(lanes, call.sampling.logprobs is not None)
+            await self._say(lanes, call.sampling.logprobs is not None, take)
         finally:
             ran = round(anyio.current_time() - began)
             self.generated += sum(min(lane.length, ran) for lane in lanes)
@@ -101,7 +99,7 @@ class Replay:
         self._taken += 1
         return Lane(self._drawn.samples[number], number, 0, call.max_tokens)
 
-    async def _chunks(self, lanes: Sequence[Lane], logprobs: bool) -> AsyncIterator[Chunk]:
+    async def _say(self, lanes: Sequence[Lane], logprobs: bool, take: Take) -> None:
         now, sent = 0, [0] * len(lanes)
         for then in moments(lane.length for lane in lanes):
             await anyio.sleep(then - now)
@@ -109,8 +107,8 @@ class Replay:
             for index, lane in enumerate(lanes):
                 end = min(now, lane.length)
                 if end > sent[index] and (end == lane.length or now % INTERVAL == 0):
-                    yield lane.chunk(index, sent[index], end, logprobs)
-                    sent[index] = end
+                    begin, sent[index] = sent[index], end
+                    await take([lane.chunk(index, begin, end, logprobs)])
 
 
 def moments(lengths: Iterator[int]) -> list[int]:

@@ -1,8 +1,5 @@
 """The calls to one engine, as the metrics tell of them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from server.metrics import Metrics
 from strategies.protocols import BackendError
 
@@ -14,18 +11,14 @@ class Calls:
         self._metrics, self._engine = metrics, engine
         self._running = metrics.upstream_running.at(engine)
 
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """One of them. It is aborted where the block is left by anything but its end or a BackendError."""
-        outcome = "aborted"
+    def began(self) -> None:
+        """One more is in flight."""
         self._running.inc()
-        try:
-            yield
-            outcome = "ok"
-        except BackendError as error:
-            outcome = "error"
+
+    def ended(self, error: BaseException | None) -> None:
+        """One is over. It was aborted where it was ended by anything but a BackendError."""
+        self._running.dec()
+        if isinstance(error, BackendError):
             self._metrics.upstream_errors.at(self._engine, error.cause).inc()
-            raise
-        finally:
-            self._running.dec()
-            self._metrics.upstream.at(self._engine, outcome).inc()
+        outcome = "ok" if error is None else "error" if isinstance(error, BackendError) else "aborted"
+        self._metrics.upstream.at(self._engine, outcome).inc()

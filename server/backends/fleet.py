@@ -3,10 +3,10 @@
 import hashlib
 import random
 from array import array
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import anyio
@@ -19,7 +19,7 @@ from server.backends.placement import choose
 from server.backends.retries import Retries, transient
 from server.backends.vllm import Vllm
 from server.metrics import Metrics
-from strategies.protocols import BackendError
+from strategies.protocols import BackendError, Take
 from strategies.types import Call, Chunk, Prompt
 
 JITTER = 0.1
@@ -36,24 +36,9 @@ class Host:
     calls: Calls
     load: int = 0
 
-    @contextmanager
-    def carrying(self, n: int) -> Iterator[Callable[[], None]]:
-        """A call of `n` sequences, whose failure counts against the engine where it is the engine's.
-
-        What is yielded is to be called when something has come.
-        """
-        self.load += n
-        trying = self.health.begin()
-        try:
-            with self.calls.one():
-                yield lambda: self.health.answered(trying)
-        except BackendError as error:
-            if not self.blamed(error, trying):
-                self.health.answered(trying)
-            raise
-        finally:
-            self.load -= n
-            self.health.end(trying)
+    def carrying(self, n: int) -> "Carried":
+        """A call of `n` sequences, whose failure counts against the engine where it is the engine's."""
+        return Carried(self, n)
 
     def blamed(self, error: BackendError, trying: bool) -> bool:
         """Whether a failed call counts against the engine, as it does now."""
@@ -61,6 +46,42 @@ class Host:
         if fault:
             self.health.failed(trying)
         return fault
+
+
+class Carried:
+    """A call of `n` sequences to an engine, for as long as the block lasts; `begun` once something has come of it."""
+
+    def __init__(self, host: Host, n: int) -> None:
+        self._host, self._n = host, n
+        self._trying = self.begun = False
+
+    def __enter__(self) -> Self:
+        self._host.load += self._n
+        self._trying = self._host.health.begin()
+        self._host.calls.began()
+        return self
+
+    def begin(self) -> None:
+        """Something has come."""
+        self.begun = True
+        self._host.health.answered(self._trying)
+
+    def telling(self, take: Take) -> Take:
+        """What takes as `take` does, and has it begun."""
+
+        async def telling(chunks: Sequence[Chunk]) -> None:
+            if not self.begun:
+                self.begin()
+            await take(chunks)
+
+        return telling
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
+        self._host.load -= self._n
+        self._host.calls.ended(error)
+        if isinstance(error, BackendError) and not self._host.blamed(error, self._trying):
+            self._host.health.answered(self._trying)
+        self._host.health.end(self._trying)
 
 
 @dataclass(frozen=True)
@@ -100,28 +121,19 @@ class Fleet:
                 await self._again(error, member, last=again)
                 failed, again = member.name, True
 
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
-        async with aclosing(self._chunks(call)) as chunks:
-            yield chunks
-
-    async def _chunks(self, call: Call) -> AsyncGenerator[Chunk]:
+    async def stream(self, call: Call, take: Take) -> None:
         failed, again = call.avoid, False
         home = call.steps[-1].engine if call.steps else ""
         while True:
-            member, begun = self._place(call.prompt, call.n, failed, home), False
+            member = self._place(call.prompt, call.n, failed, home)
+            carried = member.host.carrying(call.n)
             try:
-                with member.host.carrying(call.n) as answered:
-                    async with member.vllm.stream(call) as chunks:
-                        async for chunk in chunks:
-                            if not begun:
-                                begun = True
-                                answered()
-                            yield chunk
+                with carried:
+                    await member.vllm.stream(call, carried.telling(take))
                 self._retries.earn()
                 return
             except BackendError as error:
-                if begun:
+                if carried.begun:
                     error.broke_at = member.name if transient(error) and self._other(member) else ""
                     raise
                 await self._again(error, member, last=again)
@@ -131,9 +143,9 @@ class Fleet:
     async def relay(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer of one of the engines as it comes, a good one; asked for once. Raises BackendError."""
         member = self._place(body.get("prompt") or body.get("messages"), 1)
-        with member.host.carrying(1) as answered:
+        with member.host.carrying(1) as carried:
             async with member.vllm.upstream.relay(path, dict(body)) as response:
-                answered()
+                carried.begin()
                 yield response
 
     def _place(self, prompt: Any, n: int, failed: str = "", home: str = "") -> Member:

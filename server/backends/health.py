@@ -5,10 +5,9 @@ longer. Then one call at a time is let through to it (half-open), until one is a
 """
 
 import random
+import time
 from collections import deque
 from collections.abc import Callable
-
-import anyio
 
 from server.settings import PoolSettings
 
@@ -26,7 +25,7 @@ class Health:
     def __init__(
         self,
         settings: PoolSettings,
-        clock: Callable[[], float] = anyio.current_time,
+        clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._settings, self._clock, self._chance = settings, clock, chance
@@ -50,7 +49,9 @@ class Health:
     def begin(self) -> bool:
         """A call goes to it; whether it is out, so that the call tries it."""
         self._probing = self.out
-        self._calls.append(self._clock())
+        now = self._clock()
+        forget(self._calls, now)
+        self._calls.append(now)
         return self.out
 
     def end(self, trying: bool) -> None:
@@ -82,9 +83,8 @@ class Health:
         self._down = self.out and not fine
 
     def _mostly_failing(self) -> bool:
-        for times in (self._calls, self._failures):
-            while times and times[0] < self._clock() - WINDOW:
-                times.popleft()
+        forget(self._calls, self._clock())
+        forget(self._failures, self._clock())
         return len(self._calls) >= FEWEST and len(self._failures) > self._settings.eject_share * len(self._calls)
 
     def _eject(self) -> None:
@@ -96,3 +96,9 @@ class Health:
         self._calls.clear()
         self._failures.clear()
         self._in_a_row, self._down = 0, False
+
+
+def forget(times: deque[float], now: float) -> None:
+    """Leave only the times of the window: done with each call, for an engine that never fails would keep them all."""
+    while times and times[0] < now - WINDOW:
+        times.popleft()

@@ -1,7 +1,7 @@
 """Calls to an engine: a JSON answer, a stream of JSON events, an answer as it comes. Knows nothing of what they say."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,10 @@ LONGEST_FRAME = 8 << 20
 
 END_SECONDS = 1.0
 """For the end of an answer to come after its `[DONE]`."""
+
+DONE = b"[DONE]"
+Frames = Callable[[Sequence[bytes]], Awaitable[None]]
+"""Takes the data of events, all that came at once; nothing more is read until it is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +85,8 @@ class Upstream:
                 finally:
                     response.close()
 
-    @asynccontextmanager
-    async def sse(self, path: str, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The data of each server-sent event, `[DONE]` left out. Raises BackendError."""
+    async def sse(self, path: str, body: dict[str, Any], take: Frames) -> None:
+        """Let `take` have the data of server-sent events as they come, `[DONE]` left out. Raises BackendError."""
 
         def begun() -> None:
             """The engine queues no more: from now on it may be silent for as long as a stream may."""
@@ -92,8 +95,14 @@ class Upstream:
                 protocol.read_timeout = self._patience.idle
                 protocol.start_timeout()
 
-        async with self.relay(path, body) as response, aclosing(frames(response.content, begun)) as data:
-            yield data
+        with translated():
+            async with self._posted(path, body, self._sampled) as response:
+                try:
+                    if response.status >= 300:
+                        await read(response)
+                    await frames(response.content, take, begun)
+                finally:
+                    response.close()
 
 
 async def read(response: aiohttp.ClientResponse) -> bytes:
@@ -127,9 +136,10 @@ def said(body: bytes) -> tuple[str, str | None]:
     return str(error.get("message", error))[:500], field
 
 
-async def frames(content: aiohttp.StreamReader, begun: Callable[[], None] = lambda: None) -> AsyncGenerator[bytes]:
-    """The data lines of a stream; `begun` is called when the first has come. Raises BackendError where it ends without
-    `[DONE]`.
+async def frames(content: aiohttp.StreamReader, take: Frames, begun: Callable[[], None] = lambda: None) -> None:
+    """Let `take` have the data lines of a stream, those together that came together; before the first, call `begun`.
+
+    Raises BackendError where the stream ends without `[DONE]`.
     """
     rest, first = bytearray(), True
     async for data in content.iter_any():
@@ -137,23 +147,26 @@ async def frames(content: aiohttp.StreamReader, begun: Callable[[], None] = lamb
             first = False
             begun()
         rest += data
-        lines: list[bytes] = []
         if b"\n" in data:  # else a long event would be split again with each of its parts
             *lines, last = bytes(rest).split(b"\n")
             rest = bytearray(last)
-        for line in lines:
-            if line.startswith(b"data:"):
-                frame = line[5:].strip()
-                if frame == b"[DONE]":
-                    if not content.at_eof():  # a connection whose answer is read to its end can be used again
-                        with suppress(aiohttp.ClientError, TimeoutError, OSError), anyio.move_on_after(END_SECONDS):
-                            while await content.readany():
-                                pass
-                    return
-                yield frame
+            found = [line[5:].strip() for line in lines if line.startswith(b"data:")]
+            if DONE in found:
+                await take(found[: found.index(DONE)])
+                return await finish(content)
+            if found:
+                await take(found)
         if len(rest) > LONGEST_FRAME:
             raise BackendError("the engine sent an event of more than 8 MiB", cause="garbage")
     raise BackendError("the engine's stream ended before its time", cause="reset")
+
+
+async def finish(content: aiohttp.StreamReader) -> None:
+    """Read an answer to its end, if that comes soon: then its connection can be used again."""
+    if not content.at_eof():
+        with suppress(aiohttp.ClientError, TimeoutError, OSError), anyio.move_on_after(END_SECONDS):
+            while await content.readany():
+                pass
 
 
 @contextmanager

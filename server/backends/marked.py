@@ -1,12 +1,11 @@
 """An engine on behalf of one tenant: every request to generate carries the tenant's marks, those of judges too."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from strategies.protocols import Backend
-from strategies.types import Call, Chunk, Prompt
+from strategies.protocols import Backend, Take
+from strategies.types import Call, Prompt
 
 
 class Marked:
@@ -18,6 +17,6 @@ class Marked:
     async def render(self, prompt: Prompt) -> Prompt:
         return await self._inner.render(prompt)
 
-    def stream(self, call: Call) -> AbstractAsyncContextManager[AsyncIterator[Chunk]]:
+    async def stream(self, call: Call, take: Take) -> None:
         sampling = replace(call.sampling, extra={**call.sampling.extra, **self._marks})
-        return self._inner.stream(replace(call, sampling=sampling))
+        await self._inner.stream(replace(call, sampling=sampling), take)

@@ -1,11 +1,10 @@
 """An engine that is told whose trace each request to generate belongs to."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from server.traceparent import calling
-from strategies.protocols import Backend
-from strategies.types import Call, Chunk, Prompt
+from strategies.protocols import Backend, Take
+from strategies.types import Call, Prompt
 
 
 class Traced:
@@ -17,11 +16,9 @@ class Traced:
     async def render(self, prompt: Prompt) -> Prompt:
         return await self._inner.render(prompt)
 
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
+    async def stream(self, call: Call, take: Take) -> None:
         before = calling.set(self._header(call))
         try:
-            async with self._inner.stream(call) as chunks:
-                yield chunks
+            await self._inner.stream(call, take)
         finally:
             calling.reset(before)

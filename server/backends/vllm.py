@@ -5,8 +5,7 @@ again each time.
 """
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -15,7 +14,7 @@ import msgspec
 from server.backends.http import Upstream
 from server.backends.reading import Reading
 from server.backends.wire import Detokenized, Model, Models, Tokenized, answer_as, decoded, usage_of
-from strategies.protocols import BackendError
+from strategies.protocols import BackendError, Take
 from strategies.types import Call, Chunk, Prompt
 
 STOPS = 4
@@ -118,18 +117,14 @@ class Vllm:
         length = sum(len(str(message.get("content"))) for message in prompt.messages) // 4
         return replace(prompt, room=max(1, self.max_model_len - length))
 
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[Chunk]]:
+    async def stream(self, call: Call, take: Take) -> None:
         if call.prompt.ids is None:
             call = await self._fitting(call)
         call = await self._with_ids(call)
         chats = call.prompt.ids is None or call.prompt.tools
         path, body = ("/v1/chat/completions", self._chat(call)) if chats else ("/v1/completions", ids(call))
-        async with (
-            self.upstream.sse(path, {"model": self.model, **body}) as frames,
-            aclosing(self._chunks(frames, call)) as chunks,
-        ):
-            yield chunks
+        readings = [Reading(call, self.name) for _ in range(call.n)]
+        await self.upstream.sse(path, {"model": self.model, **body}, lambda frames: self._read(frames, readings, take))
 
     async def _fitting(self, call: Call) -> Call:
         """The call with its prompt rendered, where it has to be to know that what is asked for has room after it.
@@ -145,18 +140,26 @@ class Vllm:
             return replace(call, prompt=prompt, max_tokens=min(call.max_tokens, prompt.room or call.max_tokens))
         return call
 
-    async def _chunks(self, frames: AsyncIterator[bytes], call: Call) -> AsyncGenerator[Chunk]:
-        readings = [Reading(call, self.name) for _ in range(call.n)]
-        async for data in frames:
-            frame = decoded(data)
-            for choice in frame.choices:
-                if not 0 <= choice.index < call.n:
-                    raise BackendError("the engine answered a sequence that was not asked for", cause="garbage")
-                reading = readings[choice.index]
-                chunk = reading.chunk(choice)
-                yield replace(chunk, text=chunk.text + await self._rest(reading)) if chunk.finish == "step" else chunk
-            if frame.usage:
-                yield Chunk(usage=usage_of(frame.usage, sum(reading.tokens for reading in readings)))
+    async def _read(self, frames: Sequence[bytes], readings: Sequence[Reading], take: Take) -> None:
+        """Some events as chunks; `take` gets those before one that cannot be read, too."""
+        chunks: list[Chunk] = []
+        try:
+            for data in frames:
+                frame = decoded(data)
+                for choice in frame.choices:
+                    if not 0 <= choice.index < len(readings):
+                        raise BackendError("the engine answered a sequence that was not asked for", cause="garbage")
+                    chunk = readings[choice.index].chunk(choice)
+                    chunks.append(await self._step(chunk, readings) if chunk.finish == "step" else chunk)
+                if frame.usage:
+                    chunks.append(Chunk(usage=usage_of(frame.usage, sum(reading.tokens for reading in readings))))
+        finally:
+            if chunks:
+                await take(chunks)
+
+    async def _step(self, chunk: Chunk, readings: Sequence[Reading]) -> Chunk:
+        """The end of a step, all of its text."""
+        return chunk._replace(text=chunk.text + await self._rest(readings[chunk.index]))
 
     def _chat(self, call: Call) -> dict[str, Any]:
         body = chat(call)

@@ -139,8 +139,8 @@ def logprobs_of(told: Logprobs | None) -> tuple[Logprob, ...]:
     known = told.top_logprobs or [None] * len(told.token_logprobs)
     if not len(told.tokens) == len(told.token_logprobs) == len(known):
         raise BackendError("the engine told log-probabilities of other tokens than it sampled", cause="garbage")
-    each = zip(told.tokens, told.token_logprobs, known, strict=True)
-    return tuple([Logprob(p or 0.0, top or NONE, token) for token, p, top in each])
+    sampled = [p or 0.0 for p in told.token_logprobs]
+    return tuple(map(Logprob._make, zip(sampled, [top or NONE for top in known], told.tokens, strict=True)))
 
 
 def call_part(told: CallDelta) -> ToolCall:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from strategies.protocols import Ask, BackendError
+from strategies.protocols import Ask, BackendError, collected
 from strategies.tasks import together
 from strategies.types import Call, Candidate, Logprob, Prompt, Sampling, Score
 from strategies.verifiers.fencing import answered, asked, hollow
@@ -28,15 +28,10 @@ async def verdict(ask: Ask, prompt: Prompt, choices: list[str], *, max_tokens: i
     """Let the model pick one of `choices`: a grammar leaves it no other words. Raises BackendError."""
     sampling = Sampling(temperature=0.0, logprobs=logprobs, extra={"structured_outputs": {"choice": choices}})
     call = Call(await ask.model.render(prompt), max_tokens, sampling=sampling, live=True)
-    text = ""
-    tokens: list[Logprob] = []
-    whole = False
-    async with ask.model.stream(call) as chunks:
-        async for chunk in chunks:
-            text += chunk.text
-            tokens += chunk.logprobs
-            whole = whole or chunk.finish == "stop"
-    return Verdict(text, tuple(tokens), whole)
+    chunks = await collected(ask.model, call)
+    text = "".join([chunk.text for chunk in chunks])
+    tokens = tuple([token for chunk in chunks for token in chunk.logprobs])
+    return Verdict(text, tokens, any(chunk.finish == "stop" for chunk in chunks))
 
 
 async def each(

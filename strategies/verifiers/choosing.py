@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from strategies.protocols import Ask
+from strategies.protocols import Ask, collected
 from strategies.types import Call, Candidate, Prompt, Sampling
 from strategies.verifiers.asking import verdict
 from strategies.verifiers.fencing import answered, asked, hollow
@@ -40,5 +40,4 @@ def case(candidates: Sequence[Candidate], instruction: str) -> Prompt:
 async def written(ask: Ask, prompt: Prompt, most: int) -> str:
     """What the model writes, greedily, at most so many tokens."""
     call = Call(await ask.model.render(prompt), most, sampling=Sampling(temperature=0.0))
-    async with ask.model.stream(call) as chunks:
-        return "".join([chunk.text async for chunk in chunks])
+    return "".join([chunk.text for chunk in await collected(ask.model, call)])

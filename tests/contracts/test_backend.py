@@ -13,7 +13,8 @@ from server.backends.vllm import Vllm, models
 from strategies.base import execute
 from strategies.events import Closed
 from strategies.meter import Meter
-from strategies.protocols import BackendError
+from strategies.protocols import BackendError, collected
+from strategies.race import Enough
 from strategies.self_consistency import SelfConsistency
 from strategies.types import Budget, Call, Candidate, Prompt, Sampling, Step
 
@@ -37,13 +38,12 @@ async def backend(request):
             yield Vllm(Upstream(session, engine.url), engine.model)
 
 
-async def collected(backend, call):
+async def arrived(backend, call):
     """All chunks of a call, by continuation, and what came with none."""
     by_index = {index: [] for index in range(call.n)}
     usage = []
-    async with backend.stream(call) as chunks:
-        async for chunk in chunks:
-            (usage if chunk.usage else by_index[chunk.index]).append(chunk)
+    for chunk in await collected(backend, call):
+        (usage if chunk.usage else by_index[chunk.index]).append(chunk)
     return by_index, usage
 
 
@@ -66,7 +66,7 @@ async def test_a_prompt_that_is_too_long_is_refused(backend):
 @pytest.mark.parametrize("live", [True, False])
 async def test_every_continuation_ends_once_and_its_tokens_are_its_ids(backend, live):
     call = Call(await backend.render(QUESTION), 24, n=3, sampling=Sampling(temperature=0.8), live=live)
-    by_index, usage = await collected(backend, call)
+    by_index, usage = await arrived(backend, call)
     for chunks in by_index.values():
         assert [chunk.finish is not None for chunk in chunks].count(True) == 1
         assert chunks[-1].finish in ("stop", "length")
@@ -78,13 +78,13 @@ async def test_every_continuation_ends_once_and_its_tokens_are_its_ids(backend, 
 async def test_a_step_ends_with_its_delimiter_and_its_ids_go_on(backend):
     prompt = await backend.render(QUESTION)
     sampling = Sampling(temperature=0.8, seed=3, step=" ", stop=("\x00",))
-    by_index, _ = await collected(backend, Call(prompt, 64, sampling=sampling))
+    by_index, _ = await arrived(backend, Call(prompt, 64, sampling=sampling))
     chunks = by_index[0]
     assert chunks[-1].finish == "step"
     assert " " in text(chunks)
     step = Step(text(chunks), tuple(id for chunk in chunks for id in chunk.ids), sum(chunk.tokens for chunk in chunks))
     assert await detokenized(backend, step.ids) == step.text
-    _, usage = await collected(backend, Call(prompt, 4, steps=(step,), sampling=sampling))
+    _, usage = await arrived(backend, Call(prompt, 4, steps=(step,), sampling=sampling))
     assert usage[0].usage.prompt == len(prompt.ids) + len(step.ids)
 
 
@@ -92,7 +92,7 @@ async def test_words_put_into_the_models_mouth_are_tokenised_and_gone_on_with(ba
     prompt = await backend.render(QUESTION)
     words = "The answer, I am sure of it, is"
     steps = (Step("\n\n", tokens=1), Step(words))
-    _, usage = await collected(backend, Call(prompt, 4, steps=steps, sampling=Sampling(temperature=0.0)))
+    _, usage = await arrived(backend, Call(prompt, 4, steps=steps, sampling=Sampling(temperature=0.0)))
     async with httpx.AsyncClient(base_url=backend.upstream.url) as client:
         asked = [{"model": backend.model, "prompt": step.text, "add_special_tokens": False} for step in steps]
         told = [(await client.post("/tokenize", json=body)).json()["tokens"] for body in asked]
@@ -102,7 +102,7 @@ async def test_words_put_into_the_models_mouth_are_tokenised_and_gone_on_with(ba
 async def test_words_that_leave_no_room_are_refused(backend):
     prompt = await backend.render(QUESTION)
     with pytest.raises(BackendError, match="no room") as refused:
-        await collected(backend, Call(prompt, 4, steps=(Step("word " * prompt.room),)))
+        await arrived(backend, Call(prompt, 4, steps=(Step("word " * prompt.room),)))
     assert refused.value.status == 400
 
 
@@ -114,18 +114,18 @@ async def detokenized(backend, ids):
 
 async def test_a_callers_stop_string_ends_a_step_search_without_being_told(backend):
     prompt = await backend.render(QUESTION)
-    first, _ = await collected(backend, Call(prompt, 40, sampling=Sampling(temperature=0.0)))
+    first, _ = await arrived(backend, Call(prompt, 40, sampling=Sampling(temperature=0.0)))
     said = text(first[0])
     stop = re.findall(r"\S{2,}", said)[3]
     sampling = Sampling(temperature=0.0, step="\x00", stop=(stop,))
-    second, _ = await collected(backend, Call(prompt, 40, sampling=sampling, live=True))
+    second, _ = await arrived(backend, Call(prompt, 40, sampling=sampling, live=True))
     assert second[0][-1].finish == "stop"
     assert text(second[0]) == said[: said.index(stop)]
 
 
 async def test_log_probabilities_come_with_every_token_that_asks_for_them(backend):
     sampling = Sampling(temperature=0.0, logprobs=3, extra={"structured_outputs": {"choice": ["Yes", "No"]}})
-    by_index, _ = await collected(backend, Call(await backend.render(QUESTION), 1, sampling=sampling))
+    by_index, _ = await arrived(backend, Call(await backend.render(QUESTION), 1, sampling=sampling))
     [token] = [token for chunk in by_index[0] for token in chunk.logprobs]
     assert token.logprob <= 0
     assert any("Yes".startswith(word.strip()) or "No".startswith(word.strip()) for word in token.top)
@@ -135,9 +135,12 @@ async def test_leaving_a_stream_aborts_all_of_it(backend):
     call = Call(
         await backend.render(QUESTION), 4000, n=4, sampling=Sampling(temperature=0.8, extra={"ignore_eos": True})
     )
-    async with backend.stream(call) as chunks:
-        async for _ in chunks:
-            break
+
+    async def take(chunks):
+        raise Enough
+
+    with pytest.raises(Enough):
+        await backend.stream(call, take)
     with anyio.fail_after(1):
         while await running(backend):
             await anyio.sleep(0.02)
@@ -154,7 +157,7 @@ async def running(backend):
 async def test_what_the_engine_refuses_is_an_error_with_its_words(backend):
     prompt = await backend.render(QUESTION)
     with pytest.raises(BackendError, match="stop") as refused:
-        await collected(backend, Call(prompt, 4, sampling=Sampling(stop=tuple("abcde"))))
+        await arrived(backend, Call(prompt, 4, sampling=Sampling(stop=tuple("abcde"))))
     assert refused.value.status == 400
 
 

@@ -1,7 +1,7 @@
 """A server over several simulated engines, and engines that misbehave."""
 
 from collections.abc import Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from benchmarks.engine import simulated
@@ -47,9 +47,10 @@ class Breaking(FakeBackend):
 
     breaks: Callable[[Call], bool] = lambda call: True
 
-    async def _chunks(self, call, texts):
-        async with aclosing(super()._chunks(call, texts)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-                if self.breaks(call):
-                    raise BackendError("it broke off", cause="reset")
+    async def _say(self, call, texts, take):
+        async def breaking(chunks):
+            await take(chunks)
+            if self.breaks(call):
+                raise BackendError("it broke off", cause="reset")
+
+        await super()._say(call, texts, breaking)

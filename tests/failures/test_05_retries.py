@@ -16,7 +16,7 @@ from server.backends.placement import LIGHT, choose
 from server.backends.retries import MOST, Retries, transient
 from server.metrics import Metrics
 from server.settings import PoolSettings, Settings
-from strategies.protocols import BackendError
+from strategies.protocols import BackendError, collected
 from strategies.testing import ROOT, FakeBackend
 from strategies.types import Call, Prompt, Sampling, Step
 from tests.failures.fleets import Breaking, completions, pair
@@ -43,8 +43,7 @@ def fleet(*replies, pool=POOL, made=FakeBackend):
 
 
 async def text(backend, call=CALL):
-    async with backend.stream(call) as chunks:
-        return "".join([chunk.text async for chunk in chunks])
+    return "".join([chunk.text for chunk in await collected(backend, call)])
 
 
 def once(error, said="fine"):

@@ -74,6 +74,13 @@ def test_failures_of_long_ago_do_not_count(health, clock):
     assert not health.out
 
 
+def test_calls_of_long_ago_are_not_kept_though_none_ever_fails(health, clock):
+    for _ in range(1000):
+        clock.now += 1
+        health.answered(health.begin())
+    assert len(health._calls) <= WINDOW + 1
+
+
 def test_one_call_at_a_time_tries_an_engine_whose_time_is_over(health, clock):
     fail(health, 5)
     assert not health.admits

@@ -32,15 +32,21 @@ class Endless:
     def __init__(self):
         self.read = 0
 
-    @asynccontextmanager
-    async def stream(self, call):
-        async def chunks():
-            while True:
-                await anyio.lowlevel.checkpoint()
-                self.read += 1
-                yield Chunk("word ")
+    async def stream(self, call, take):
+        while True:
+            await anyio.lowlevel.checkpoint()
+            self.read += 1
+            await take([Chunk("word ")])
 
-        yield chunks()
+
+def telling(observe):
+    """Takes chunks, and tells the observer of each."""
+
+    async def take(chunks):
+        for chunk in chunks:
+            observe(Token("0", chunk.text, 1))
+
+    return take
 
 
 class Words:
@@ -55,9 +61,7 @@ async def test_an_engine_is_read_no_further_while_its_client_does_not_take_what_
     sent = []
 
     async def work(observe):
-        async with Paced(engine, pace).stream(Call(Prompt(()), 100)) as chunks:
-            async for chunk in chunks:
-                observe(Token("0", chunk.text, 1))
+        await Paced(engine, pace).stream(Call(Prompt(()), 100), telling(observe))
 
     async def send(message):
         sent.append(message)
@@ -85,9 +89,7 @@ async def test_clients_joined_by_an_idempotency_key_hold_it_up_where_even_the_fa
     job.clients = 2
 
     async def work(observe):
-        async with Paced(engine, pace).stream(Call(Prompt(()), 100)) as chunks:
-            async for chunk in chunks:
-                observe(Token("0", chunk.text, 1))
+        await Paced(engine, pace).stream(Call(Prompt(()), 100), telling(observe))
 
     async def never(message):
         await anyio.sleep(math.inf)

@@ -81,13 +81,16 @@ class Dripping:
 def framed(data, size=512):
     """The events of an answer; None where it ends before its time."""
 
-    async def all_of_them():
-        return [frame async for frame in frames(Dripping(data, size))]
+    found = []
+
+    async def take(some):
+        found.extend(some)
 
     try:
-        return asyncio.run(all_of_them())
+        asyncio.run(frames(Dripping(data, size), take))
     except BackendError:
         return None
+    return found
 
 
 READERS = {

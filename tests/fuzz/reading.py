@@ -50,13 +50,17 @@ def read(data, sizes):
 
 async def framed(content):
     found = []
-    try:
-        async for frame in frames(content):
+
+    async def take(some):
+        for frame in some:
             found.append(frame)
             try:
                 decoded(frame)
             except BackendError:
                 found.append("unreadable")
+
+    try:
+        await frames(content, take)
     except BackendError:
         found.append("broken")
     return found

@@ -82,9 +82,9 @@ async def test_a_probe_and_the_next_chunk_grow_at_once():
     open_at_starts = []
 
     class Watched(Thinks):
-        def stream(self, call):
+        async def stream(self, call, take):
             open_at_starts.append(self.open)
-            return super().stream(call)
+            await super().stream(call, take)
 
     await play(EarlyExit(every=4), Watched(thinking("5}", "5}", "5}"), pause=0.001))
     assert open_at_starts.count(1) == 3, "whichever of the two starts later sees the other open"

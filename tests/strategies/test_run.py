@@ -266,9 +266,11 @@ async def test_equal_first_steps_do_not_cost_a_beam_its_places():
 
 async def test_a_stream_that_tells_no_end_is_a_lost_sample():
     class Endless(FakeBackend):
-        async def _chunks(self, call, texts):
-            async for chunk in super()._chunks(call, texts):
-                yield chunk if chunk.usage else type(chunk)(chunk.text, chunk.index, chunk.ids, chunk.tokens)
+        async def _say(self, call, texts, take):
+            async def endless(chunks):
+                await take([chunk._replace(finish=None) for chunk in chunks])
+
+            await super()._say(call, texts, endless)
 
     with pytest.raises(BackendError, match="no end"):
         await play(Single(), Endless(answering("a b c")))
