@@ -13,7 +13,7 @@ import statistics
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -79,7 +79,7 @@ class Soaked:
 
     def told(self) -> dict[str, Any]:
         figures = {"requests": self.requests, "mb_per_100k": round(self.slope(), 2), "worker_mb": self.worker()}
-        return {**figures, **asdict(self)}
+        return {**figures, **vars(self)}
 
 
 def descriptors(pid: int) -> int:
