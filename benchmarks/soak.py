@@ -3,7 +3,8 @@
     python -m benchmarks.soak --minutes 20
 
 runs a Ponder over a simulated engine, each a process of its own, and prints how its memory grew after a warm-up, and
-what is left when all callers have gone: requests, file descriptors, reserved samples, sequences at the engine.
+what is left when all callers have gone: requests, file descriptors, reserved samples, sequences at the engine. The
+memory is that of the server's own process: its workers are replaced after so many calls, so the largest one is told.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import anyio
 
 from benchmarks.overhead import gateways
 from benchmarks.overhead.engine import MODEL, prompt
-from benchmarks.overhead.processes import PROC, family, memory
+from benchmarks.overhead.processes import PROC, family, resident
 from benchmarks.overhead.running import Running, running, scratch, simulated_engine
 
 CLIENTS = 32
@@ -52,10 +53,13 @@ STRATEGIES: Sequence[dict[str, Any]] = (
 
 @dataclass
 class Soaked:
-    """What was seen: requests by how they ended, (requests so far, MB) now and then, and what was left at the end."""
+    """What was seen: requests by how they ended, memory now and then, and what was left at the end.
+
+    `memory` has rows of requests so far, MB of the server, MB of the largest of its workers.
+    """
 
     outcomes: Counter[str] = field(default_factory=Counter)
-    memory: list[tuple[int, float]] = field(default_factory=list)
+    memory: list[tuple[int, float, float]] = field(default_factory=list)
     left: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -67,15 +71,26 @@ class Soaked:
         after = self.memory[int(len(self.memory) * WARM_UP) :]
         if len(after) < 3:
             return 0.0
-        return statistics.linear_regression([n for n, _ in after], [mb for _, mb in after]).slope * 100_000
+        return statistics.linear_regression([row[0] for row in after], [row[1] for row in after]).slope * 100_000
+
+    def worker(self) -> float:
+        """MB of the largest worker that there was."""
+        return max((row[2] for row in self.memory), default=0.0)
 
     def told(self) -> dict[str, Any]:
-        return {**asdict(self), "requests": self.requests, "mb_per_100k": round(self.slope(), 2)}
+        figures = {"requests": self.requests, "mb_per_100k": round(self.slope(), 2), "worker_mb": self.worker()}
+        return {**figures, **asdict(self)}
 
 
 def descriptors(pid: int) -> int:
     """Open file descriptors of a process and all below it."""
     return sum(len(list((PROC / str(one) / "fd").iterdir())) for one in family(pid))
+
+
+def sizes(pid: int) -> tuple[float, float]:
+    """MB of a server's own process, and of the largest below it."""
+    others = [resident(one)[0] for one in family(pid) if one != pid]
+    return round(resident(pid)[0], 1), round(max(others, default=0.0), 1)
 
 
 async def steady(pid: int, processes: int) -> int:
@@ -120,7 +135,7 @@ async def soak(server: Running, engine: str, seconds: float, clients: int) -> So
         async def watch() -> None:
             while anyio.current_time() < until:
                 await anyio.sleep(min(LOOK, seconds / 10))
-                soaked.memory.append((soaked.requests, round(memory(server.pid)[0], 1)))
+                soaked.memory.append((soaked.requests, *sizes(server.pid)))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch)
@@ -176,7 +191,8 @@ def main() -> None:
     given = parser.parse_args()
     soaked = anyio.run(run, given.minutes, given.clients)
     print(f"{soaked.requests} requests: {dict(soaked.outcomes)}")
-    print(f"memory: {soaked.slope():.1f} MB for each 100,000 requests after the warm-up")
+    print(f"the server's memory: {soaked.slope():.1f} MB for each 100,000 requests after the warm-up")
+    print(f"the largest worker: {soaked.worker():.1f} MB")
     print(f"left behind: {soaked.left}")
     if given.out:
         given.out.write_text(json.dumps(soaked.told(), indent=1) + "\n", encoding="utf-8")

@@ -61,11 +61,6 @@ class Renderer:
 
     def __call__(self, event: Event) -> Iterator[Piece]:
         match event:
-            case Started(judged=judging):
-                self._judging = judging
-            case Opened(id, thinks=thinks):
-                self._blocks[id] = Block(id, thinks=thinks)
-                self._queue.append(self._blocks[id])
             case Token(answer=True):
                 yield from self._answer(event)
             case Token(id, text):
@@ -75,6 +70,11 @@ class Renderer:
                 block.waiting.append(text)
                 if not self._queue or self._queue[0] is not block:
                     return
+            case Started(judged=judging):
+                self._judging = judging
+            case Opened(id, thinks=thinks):
+                self._blocks[id] = Block(id, thinks=thinks)
+                self._queue.append(self._blocks[id])
             case Closed(candidate):
                 self._blocks[candidate.id].candidate = candidate
             case Scored(candidate):

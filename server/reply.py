@@ -27,6 +27,8 @@ def frame(body: Mapping[str, Any]) -> bytes:
 def run_of(event: Event) -> str:
     """The id of the root that an event belongs to: the index of a choice."""
     match event:
+        case Token(id):  # most events by far
+            pass
         case Closed(candidate) | Scored(candidate):
             id = candidate.id
         case Judging(root) | Judged(root) | Note(root) | Pruned(root):

@@ -24,8 +24,8 @@ from server.protocol import configured
 from server.settings import Engine, Settings
 from strategies.protocols import BackendError
 
-GARBAGE = 50_000
-"""New objects after which Python looks for cycles among them: a request makes few cycles, and thousands of objects."""
+GARBAGE = 10_000
+"""New objects after which Python looks for cycles among them: a request makes thousands of objects, but few cycles."""
 log = logging.getLogger("ponder")
 
 

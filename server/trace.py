@@ -196,6 +196,8 @@ class Recorder:
 
     def __call__(self, event: Event) -> None:
         match event:
+            case Token():
+                pass  # most events by far; all that came is in what is closed
             case Opened():
                 self.opened += 1
             case Closed(candidate) | Scored(candidate):

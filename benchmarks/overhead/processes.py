@@ -43,17 +43,19 @@ def cpu_seconds(pid: int) -> float:
 
 def memory(pid: int) -> tuple[float, float]:
     """Resident memory of a process and all below it in MB: now, and the sum of each one's highest so far."""
-    now = highest = 0.0
-    for one in family(pid):
-        try:
-            lines = (PROC / str(one) / "status").read_text().splitlines()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        sizes = {
-            name: int(rest.split()[0]) / 1024
-            for name, _, rest in (line.partition(":") for line in lines)
-            if name in ("VmRSS", "VmHWM")
-        }
-        now += sizes.get("VmRSS", 0.0)
-        highest += sizes.get("VmHWM", 0.0)
-    return now, highest
+    sizes = [resident(one) for one in family(pid)]
+    return sum(now for now, _ in sizes), sum(highest for _, highest in sizes)
+
+
+def resident(pid: int) -> tuple[float, float]:
+    """Resident memory of one process in MB, now and at its highest so far; none for one that is gone."""
+    try:
+        lines = (PROC / str(pid) / "status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0, 0.0
+    sizes = {
+        name: int(rest.split()[0]) / 1024
+        for name, _, rest in (line.partition(":") for line in lines)
+        if name in ("VmRSS", "VmHWM")
+    }
+    return sizes.get("VmRSS", 0.0), sizes.get("VmHWM", 0.0)

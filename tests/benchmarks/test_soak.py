@@ -7,8 +7,9 @@ from benchmarks.soak import Soaked, run
 
 
 def test_the_slope_is_that_of_memory_over_requests_after_the_warm_up():
-    soaked = Soaked(memory=[(0, 500.0), *((1000 * n, 100.0 + n) for n in range(1, 10))])
+    soaked = Soaked(memory=[(0, 500.0, 70.0), *((1000 * n, 100.0 + n, 80.0) for n in range(1, 10))])
     assert soaked.slope() == pytest.approx(100.0)
+    assert soaked.worker() == 80.0
 
 
 @pytest.mark.parametrize("minutes", [pytest.param(0.1), pytest.param(20.0, marks=pytest.mark.slow)])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from tests.serving import Served, serving
 SECONDS = 20.0
 """The budget of a request, which no fault should need."""
 SLACK = 5.0
+BRIEF, PATIENT = 0.5, 10.0
+"""Seconds that servers wait for a silent engine: for one that is to be silent, and for all others, however busy."""
 SIZES: dict[str, dict[str, Any]] = {
     "self_consistency": {"n": 4, "early_stop": "none"},
     "short_m": {"n": 4, "m": 2, "min_tokens": 1},
@@ -76,10 +78,10 @@ def cases(faults: Sequence[str] = tuple(FAULTS), strategies: Sequence[str] | Non
 
 
 class Bench:
-    """A server over an engine whose answers go wrong as the case that is tried wants it."""
+    """Servers, of little and of much patience, over an engine whose answers go wrong as the case tried wants it."""
 
-    def __init__(self, served: Served, proxy: Proxy) -> None:
-        self.served, self.proxy = served, proxy
+    def __init__(self, brief: Served, patient: Served, proxy: Proxy) -> None:
+        self.brief, self.patient, self.proxy = brief, patient, proxy
 
     async def tried(self, case: Case) -> str | None:
         """What is wrong with what a caller sees; None where it is as documented."""
@@ -106,7 +108,8 @@ class Bench:
             "reasoning_budget": {"seconds": SECONDS},
             "stream": case.stream,
         }
-        reply = await self.served.client.post("/v1/chat/completions", json=body)
+        served = self.brief if OUTCOMES[case.fault].silent else self.patient
+        reply = await served.client.post("/v1/chat/completions", json=body)
         return streamed(reply) if case.stream and reply.status_code == 200 else whole(reply)
 
 
@@ -152,9 +155,18 @@ def judged(case: Case, seen: Seen) -> str | None:
 
 @asynccontextmanager
 async def bench() -> AsyncIterator[Bench]:
-    """A server with little patience, whose engine is never taken out: each case is to meet it anew."""
+    """All that the matrix needs."""
+    async with (
+        simulated() as engine,
+        faulty(engine.url, lambda request: None) as proxy,
+        server(proxy.url, BRIEF) as brief,
+        server(proxy.url, PATIENT) as patient,
+    ):
+        yield Bench(brief, patient, proxy)
+
+
+def server(url: str, patience: float) -> AbstractAsyncContextManager[Served]:
+    """A server whose engine is never taken out: each case is to meet it anew."""
     pool = PoolSettings(eject_failures=1 << 20, eject_share=1.0, retry_reserve=1 << 20)
-    async with simulated() as engine, faulty(engine.url, lambda request: None) as proxy:
-        behind = Engine(url=proxy.url, first_seconds=0.5, idle_seconds=0.5)
-        async with serving(Settings(engines=(behind,), pool=pool)) as served:
-            yield Bench(served, proxy)
+    engine = Engine(url=url, first_seconds=patience, idle_seconds=patience)
+    return serving(Settings(engines=(engine,), pool=pool))

@@ -14,6 +14,11 @@ class Outcome:
     once: str
     always: tuple[int, ...]
 
+    @property
+    def silent(self) -> bool:
+        """Whether it is by its silence that the engine fails."""
+        return 504 in self.always
+
 
 RETRIED, LOST, HARMLESS = "answered", "survived", Outcome("answered", (200,))
 GONE, SILENT = (503,), (504,)

@@ -76,7 +76,7 @@ def client(served):
 
 async def running(url):
     """Sequences that vLLM works on or has queued."""
-    async with httpx.AsyncClient(base_url=url) as engine:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as engine:
         text = (await engine.get("/metrics")).text
     return sum(float(n) for n in re.findall(r"^vllm:num_requests_(?:running|waiting)\{.*\} (\S+)$", text, re.MULTILINE))
 
