@@ -13,7 +13,7 @@ import statistics
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,7 +24,7 @@ import anyio
 from benchmarks.overhead import gateways
 from benchmarks.overhead.engine import MODEL, prompt
 from benchmarks.overhead.processes import PROC, family, resident
-from benchmarks.overhead.running import Running, running, scratch, simulated_engine
+from benchmarks.overhead.running import Running, end_when_told, running, scratch, simulated_engine
 
 CLIENTS = 32
 GOING = 0.2
@@ -79,7 +79,7 @@ class Soaked:
 
     def told(self) -> dict[str, Any]:
         figures = {"requests": self.requests, "mb_per_100k": round(self.slope(), 2), "worker_mb": self.worker()}
-        return {**figures, **asdict(self)}
+        return {**figures, **vars(self)}
 
 
 def descriptors(pid: int) -> int:
@@ -189,6 +189,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=CLIENTS)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    end_when_told()
     soaked = anyio.run(run, given.minutes, given.clients)
     print(f"{soaked.requests} requests: {dict(soaked.outcomes)}")
     print(f"the server's memory: {soaked.slope():.1f} MB for each 100,000 requests after the warm-up")
