@@ -8,6 +8,7 @@ one who waits to be let in it stops when `/metrics` counts nobody waiting, so th
 """
 
 import argparse
+import gc
 import json
 import statistics
 import time
@@ -95,6 +96,8 @@ class Bench:
     async def _gone(self, case: Case) -> float:
         """Seconds until the engine has no work for a caller who goes."""
         engine, before = self.engine, self.engine.generated
+        engine.requests.clear()
+        gc.collect()  # what the simulated engine leaves; in the middle of a hang-up it would look like Ponder's time
         wanted = BEGUN * case.n if case.phase == TALKING else 0
         async with self.caller(case) as connection:
             await until(lambda: engine.running == case.n and engine.generated - before >= wanted)
