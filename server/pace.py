@@ -6,6 +6,8 @@ engines down. Strategies know nothing of it.
 
 from collections.abc import Sequence
 
+import anyio
+
 from strategies.events import Event
 from strategies.protocols import Backend, Take
 from strategies.tasks import Bell
@@ -22,8 +24,8 @@ class Outbox:
         self.most = most
         self._events: list[Event] = []
         self._leaving = 0
-        self._news, self._room = Bell(), Bell()
-        self._closed = False
+        self._news, self._room = anyio.Semaphore(0, fast_acquire=True), Bell()
+        self._awaited = self._closed = False
 
     @property
     def pending(self) -> int:
@@ -32,16 +34,18 @@ class Outbox:
 
     def put(self, event: Event) -> None:
         self._events.append(event)
-        self._news.ring()
+        self.nudge()
 
     def close(self) -> None:
         """Nothing more will happen."""
         self._closed = True
-        self._news.ring()
+        self.nudge()
 
     def nudge(self) -> None:
         """Wake whoever waits for events."""
-        self._news.ring()
+        if self._awaited:
+            self._awaited = False
+            self._news.release()
 
     async def take(self) -> list[Event] | None:
         """All there is, once there is something, or after a nudge; None when all is taken and no more will come.
@@ -51,7 +55,8 @@ class Outbox:
         self._leaving = 0
         self._room.ring()
         if not (self._events or self._closed):
-            await self._news.wait()
+            self._awaited = True
+            await self._news.acquire()  # cheaper than an event, which has to be made anew for each wait
         events, self._events = self._events, []
         self._leaving = len(events)
         return None if self._closed and not events else events
