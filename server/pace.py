@@ -1,4 +1,4 @@
-"""Back-pressure: engines are read no faster than a client takes what comes of it.
+"""What a client is yet to be told, and back-pressure: engines are read no faster than a client takes what comes of it.
 
 Events are told without waiting, so it is the readers of the engines that wait: their sockets fill, and TCP slows the
 engines down. Strategies know nothing of it.
@@ -6,38 +6,72 @@ engines down. Strategies know nothing of it.
 
 from collections.abc import Sequence
 
+import anyio
+
+from strategies.events import Event
 from strategies.protocols import Backend, Take
 from strategies.tasks import Bell
 from strategies.types import Call, Chunk, Prompt
 
 
-class Pace:
-    """How many events one client has yet to take; from `most` on, engines wait for it."""
+class Outbox:
+    """What has happened and is not told yet; one waits for it, whoever adds to it does not.
+
+    From `most` events on, those included that are being sent, engines wait for the client.
+    """
 
     def __init__(self, most: int) -> None:
-        self.most, self.pending = most, 0
-        self._free = Bell()
+        self.most = most
+        self._events: list[Event] = []
+        self._leaving = 0
+        self._news, self._room = anyio.Semaphore(0, fast_acquire=True), Bell()
+        self._awaited = self._closed = False
 
-    def told(self) -> None:
-        """One more event is there."""
-        self.pending += 1
+    @property
+    def pending(self) -> int:
+        """How many events the client has yet to take."""
+        return self._leaving + len(self._events)
 
-    def taken(self, pending: int) -> None:
-        """The client took what it was sent; so many events came meanwhile."""
-        self.pending = pending
-        self._free.ring()
+    def put(self, event: Event) -> None:
+        self._events.append(event)
+        self.nudge()
 
-    async def wait(self) -> None:
+    def close(self) -> None:
+        """Nothing more will happen."""
+        self._closed = True
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Wake whoever waits for events."""
+        if self._awaited:
+            self._awaited = False
+            self._news.release()
+
+    async def take(self) -> list[Event] | None:
+        """All there is, once there is something, or after a nudge; None when all is taken and no more will come.
+
+        What was taken before has been sent by now.
+        """
+        self._leaving = 0
+        self._room.ring()
+        if not (self._events or self._closed):
+            self._awaited = True
+            await self._news.acquire()  # cheaper than an event, which has to be made anew for each wait
+        events, self._events = self._events, []
+        self._leaving = len(events)
+        return None if self._closed and not events else events
+
+    async def room(self) -> None:
         """Wait for the client."""
         while self.pending >= self.most:
-            await self._free.wait()
+            await self._room.wait()
 
 
 class Paced:
     """A backend whose streams wait for a client."""
 
-    def __init__(self, backend: Backend, pace: Pace) -> None:
-        self.backend, self.pace = backend, pace
+    def __init__(self, backend: Backend, outbox: Outbox) -> None:
+        self.backend, self.outbox = backend, outbox
 
     async def render(self, prompt: Prompt) -> Prompt:
         return await self.backend.render(prompt)
@@ -45,6 +79,6 @@ class Paced:
     async def stream(self, call: Call, take: Take) -> None:
         async def paced(chunks: Sequence[Chunk]) -> None:
             await take(chunks)
-            await self.pace.wait()
+            await self.outbox.room()
 
         await self.backend.stream(call, paced)

@@ -6,9 +6,9 @@ no more reasoning.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from server.settings import Format
 from server.thinking import Behind, Thinking, WithoutTags, answering, dropped
@@ -17,8 +17,7 @@ from strategies.events import Answered, Closed, Event, Lost, Note, Opened, Prune
 from strategies.types import Candidate, Logprob, ToolCall
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """What one chunk adds: to the reasoning, to the content, or the finish."""
 
     reasoning: str = ""
@@ -26,6 +25,11 @@ class Piece:
     finish: Literal["stop", "length", "tool_calls"] | None = None
     calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[Logprob, ...] = ()
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is text alone, all of one kind."""
+        return not (self.finish or self.calls or self.logprobs) and bool(self.content) != bool(self.reasoning)
 
 
 @dataclass(slots=True)
@@ -59,10 +63,17 @@ class Renderer:
         self._tags = WithoutTags()
         self._thinking, self._behind = Thinking(None), Behind(None)
 
-    def __call__(self, event: Event) -> Iterator[Piece]:
+    def __call__(self, event: Event) -> Iterable[Piece]:
+        return self._answer(event) if isinstance(event, Token) and event.answer else self._reasoning(event)
+
+    def _reasoning(self, event: Event) -> Iterator[Piece]:
+        """What else happens, as far as it can be told by now; the end of the answer."""
         match event:
-            case Token(answer=True):
-                yield from self._answer(event)
+            case Started(judged=judging):
+                self._judging = judging
+            case Opened(id, thinks=thinks):
+                self._blocks[id] = Block(id, thinks=thinks)
+                self._queue.append(self._blocks[id])
             case Token(id, text):
                 if not self._telling:
                     return
@@ -70,11 +81,6 @@ class Renderer:
                 block.waiting.append(text)
                 if not self._queue or self._queue[0] is not block:
                     return
-            case Started(judged=judging):
-                self._judging = judging
-            case Opened(id, thinks=thinks):
-                self._blocks[id] = Block(id, thinks=thinks)
-                self._queue.append(self._blocks[id])
             case Closed(candidate):
                 self._blocks[candidate.id].candidate = candidate
             case Scored(candidate):

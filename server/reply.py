@@ -1,8 +1,8 @@
 """Pieces and events as OpenAI writes them: chunks of a stream, or one whole reply."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import anyio
 import msgspec
@@ -17,6 +17,19 @@ from strategies.meter import Meter
 from strategies.types import Logprob, ToolCall
 
 DONE = b"data: [DONE]\n\n"
+TEXT = "\0"
+"""Stands for the text of a chunk while what is around it is encoded; no model has this name."""
+ENCODED = msgspec.json.encode(TEXT)
+
+
+class Around(NamedTuple):
+    """What is around the text, wherever it stands, in the chunks of one choice that add nothing but text.
+
+    Most are such, so it is encoded once.
+    """
+
+    content: list[bytes]
+    reasoning: list[bytes]
 
 
 def frame(body: Mapping[str, Any]) -> bytes:
@@ -27,7 +40,7 @@ def frame(body: Mapping[str, Any]) -> bytes:
 def run_of(event: Event) -> str:
     """The id of the root that an event belongs to: the index of a choice."""
     match event:
-        case Token(id):  # most events by far
+        case Token(id):  # most events
             pass
         case Closed(candidate) | Scored(candidate):
             id = candidate.id
@@ -48,28 +61,26 @@ class Reply:
         self._started = anyio.current_time()
         self._recorder = Recorder(plan.full_trace)
         self._renderers = {root.id: Renderer(plan.format) for root in plan.roots}
-        self._begun: set[int] = set()
-        self._early: list[bytes] | None = []
+        self._around: dict[int, Around] = {}
+        self._early: bytes | None = b""
 
-    def pieces(self, event: Event) -> Iterator[tuple[int, Piece]]:
+    def pieces(self, event: Event) -> list[tuple[int, Piece]]:
         """What an event adds to the reply, by choice."""
         self._recorder(event)
-        index = run_of(event)
-        for piece in self._renderers[index](event):
-            yield int(index), piece
+        run = run_of(event)
+        return [(int(run), piece) for piece in self._renderers[run](event)]
 
     def chunks(self, event: Event) -> bytes:
         """What an event adds to the stream."""
-        out = [frame(self._chunk(index, piece)) for index, piece in self.pieces(event)]
+        data = b"".join([self._chunk(index, piece) for index, piece in self.pieces(event)])
         if self.plan.trace and not (isinstance(event, Token) and not event.tokens):
-            live = told(event).model_dump(exclude_none=True)
-            out.append(frame(self._head("chat.completion.chunk") | {"choices": [], "ponder": live}))
+            data += frame(self._head("chat.completion.chunk") | {"choices": [], "ponder": told(event)})
         if self._early is not None:  # until something grows, the request may yet fail as a whole
-            self._early += out
+            self._early += data
             if not isinstance(event, Token | Answered):
                 return b""
-            out, self._early = self._early, None
-        return b"".join(out)
+            data, self._early = self._early, None
+        return data
 
     def end(self) -> bytes:
         """The end of a stream in which all went well."""
@@ -104,11 +115,20 @@ class Reply:
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.plan.model}
 
-    def _chunk(self, index: int, piece: Piece) -> dict[str, Any]:
-        delta: dict[str, Any] = {}
-        if index not in self._begun:
-            self._begun.add(index)
-            delta = {"role": "assistant", "content": ""}
+    def _chunk(self, index: int, piece: Piece) -> bytes:
+        """A piece as a chunk of the stream."""
+        around = self._around.get(index)
+        if around is None:
+            plain = [Piece(content=TEXT), Piece(reasoning=TEXT)]
+            self._around[index] = Around(*(frame(self._chunk_of(index, one)).split(ENCODED) for one in plain))
+            return frame(self._chunk_of(index, piece, role="assistant", content=""))
+        if not piece.plain:
+            return frame(self._chunk_of(index, piece))
+        if piece.content:
+            return msgspec.json.encode(piece.content).join(around.content)
+        return msgspec.json.encode(piece.reasoning).join(around.reasoning)
+
+    def _chunk_of(self, index: int, piece: Piece, **delta: Any) -> dict[str, Any]:
         if piece.content:
             delta["content"] = piece.content
         if piece.reasoning:

@@ -16,7 +16,7 @@ from server.idempotency import Jobs
 from server.incoming import DEFAULT, ERRORS, asked, body_of, tenant_of
 from server.measured import Measured
 from server.metrics import Metrics
-from server.pace import Pace
+from server.pace import Outbox
 from server.reply import Reply
 from server.resolve import resolve
 from server.responses.reply import ResponsesReply
@@ -71,7 +71,7 @@ async def planned(request: Request, wanted: ChatRequest) -> tuple[Work, Size]:
     plan = resolve(wanted, tenant.settings, tenant.registry, models)
     reply = Reply(plan, f"chatcmpl-{secrets.token_hex(12)}", Meter(plan.budget))
     request.state.asked.meter = reply.meter
-    pace = Pace(tenant.settings.server.pending_events)
+    outbox = Outbox(tenant.settings.server.pending_events)
     measured = Measured(state.metrics, plan, tenant.name, reply.meter)
     request.state.first_byte = measured.first_byte
     work = Work(
@@ -82,7 +82,7 @@ async def planned(request: Request, wanted: ChatRequest) -> tuple[Work, Size]:
         state.compute,
         state.scorers,
         state.gate.marks(tenant),
-        pace,
+        outbox,
         request.state.account,
     )
     return work, size_of(plan, models[plan.engine_model].max_model_len)
@@ -94,7 +94,7 @@ def answered(request: Request, wanted: BaseModel, work: Work, size: Size, reply:
     jobs: Jobs = state.jobs
     admitted = Admitted(state.gate, tenant, size, work.reply.meter, work, request.state)
     keep_alive = tenant.settings.server.keep_alive
-    made = EventStream(admitted, reply, keep_alive, work.pace) if work.plan.stream else Whole(admitted, reply)
+    made = EventStream(admitted, reply, keep_alive, work.outbox) if work.plan.stream else Whole(admitted, reply)
     return jobs.joined(request, wanted, made)
 
 

@@ -4,6 +4,7 @@ ASGI apps, not generators: no task group spans a yield (PEP 789). Headers wait f
 failure is a true HTTP status; a late one is told in the stream.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
@@ -15,11 +16,11 @@ from starlette.types import Receive, Scope, Send
 from server.caller import ClientGone, caller_of
 from server.drain import Drain
 from server.errors import ApiError, as_api_error
-from server.pace import Pace
+from server.pace import Outbox
 from server.render import Piece
 from strategies.events import Event
 from strategies.protocols import Observer
-from strategies.tasks import Bell, unwrapped
+from strategies.tasks import unwrapped
 
 KEEP_ALIVE = b": thinking\n\n"
 HEADERS = [
@@ -44,46 +45,13 @@ class Teller(Protocol):
     def whole(self, pieces: list[tuple[int, Piece]]) -> dict[str, Any]: ...
 
 
-class Outbox:
-    """What has happened and is not told yet; one waits for it, whoever adds to it does not."""
-
-    def __init__(self) -> None:
-        self._events: list[Event] = []
-        self._news = Bell()
-        self._closed = False
-
-    def put(self, event: Event) -> None:
-        self._events.append(event)
-        self.nudge()
-
-    def close(self) -> None:
-        """Nothing more will happen."""
-        self._closed = True
-        self.nudge()
-
-    def nudge(self) -> None:
-        """Wake whoever waits."""
-        self._news.ring()
-
-    async def take(self) -> list[Event] | None:
-        """All there is, once there is something, or after a nudge; None when all is taken and no more will come."""
-        if not (self._events or self._closed):
-            await self._news.wait()
-        events, self._events = self._events, []
-        return None if self._closed and not events else events
-
-    @property
-    def size(self) -> int:
-        return len(self._events)
-
-
 class EventStream(Response):
     """Runs `work(observe)` and sends what the reply makes of each event, and a comment in every long silence."""
 
-    def __init__(self, work: Work, reply: Teller, keep_alive: float, pace: Pace) -> None:
+    def __init__(self, work: Work, reply: Teller, keep_alive: float, outbox: Outbox) -> None:
         self.status_code, self.background = 200, None
         self.raw_headers = list(HEADERS)
-        self.work, self.reply, self.keep_alive, self.pace = work, reply, keep_alive, pace
+        self.work, self.reply, self.keep_alive, self.outbox = work, reply, keep_alive, outbox
         self.failed = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,34 +70,27 @@ class EventStream(Response):
             await wire.body(self.reply.failure(as_api_error(error)), more=False)
 
     async def _serve(self, wire: "Wire") -> None:
-        outbox = Outbox()
-
-        def observe(event: Event) -> None:
-            outbox.put(event)
-            self.pace.told()
-
-        async def work() -> None:
-            await self.work(observe)
-            outbox.close()
-
         silence = anyio.CancelScope()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(work)
-            tasks.start_soon(self._keep_alive, wire, outbox, silence)
-            while (events := await outbox.take()) is not None:
+            tasks.start_soon(self._work)
+            tasks.start_soon(self._keep_alive, wire, silence)
+            while (events := await self.outbox.take()) is not None:
                 data = b"".join([self.reply.chunks(event) for event in events]) if events else KEEP_ALIVE
                 if data:  # all that is there goes out by one system call
                     await wire.body(data)
-                self.pace.taken(outbox.size)
             silence.cancel()  # a task that its group cancels leaves a cycle, which keeps all that it knew
 
-    async def _keep_alive(self, wire: "Wire", outbox: Outbox, silence: anyio.CancelScope) -> None:
+    async def _work(self) -> None:
+        await self.work(self.outbox.put)
+        self.outbox.close()
+
+    async def _keep_alive(self, wire: "Wire", silence: anyio.CancelScope) -> None:
         """Have a comment sent whenever nothing was sent for so long, until `silence` is cancelled."""
         with silence:
             while True:
-                silent = anyio.current_time() - wire.wrote
+                silent = time.monotonic() - wire.wrote
                 if silent >= self.keep_alive:
-                    outbox.nudge()
+                    self.outbox.nudge()
                 await anyio.sleep(self.keep_alive - silent if silent < self.keep_alive else self.keep_alive)
 
 
@@ -158,10 +119,10 @@ class Wire:
 
     def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         self.send, self.headers, self.started = send, headers, False
-        self.wrote = anyio.current_time()
+        self.wrote = time.monotonic()
 
     async def body(self, data: bytes, more: bool = True) -> None:
-        self.wrote = anyio.current_time()
+        self.wrote = time.monotonic()
         if not self.started:
             self.started = True
             await self.send({"type": "http.response.start", "status": 200, "headers": self.headers})

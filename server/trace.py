@@ -152,8 +152,15 @@ def parent_of(id: str) -> str:
     return id.rpartition(".")[0]
 
 
-def told(event: Event) -> TraceEvent:
-    """An event as callers see it."""
+def told(event: Event) -> dict[str, Any]:
+    """An event as callers see it: a `TraceEvent` without what is null."""
+    if isinstance(event, Token):  # most events
+        return {"event": "token", "id": event.id, "text": event.text, "tokens": event.tokens}
+    return shaped(event).model_dump(exclude_none=True)
+
+
+def shaped(event: Event) -> TraceEvent:
+    """An event in its shape."""
     match event:
         case Started(id, strategy):
             return TraceEvent(event="started", id=id, strategy=strategy)
@@ -196,8 +203,8 @@ class Recorder:
 
     def __call__(self, event: Event) -> None:
         match event:
-            case Token():
-                pass  # most events by far; all that came is in what is closed
+            case Token():  # most events; their candidate's end has all of them
+                pass
             case Opened():
                 self.opened += 1
             case Closed(candidate) | Scored(candidate):

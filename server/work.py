@@ -11,7 +11,7 @@ from server.backends.pooling import Scorers
 from server.backends.traced import Traced
 from server.measured import Measured
 from server.observed import Account
-from server.pace import Pace, Paced
+from server.pace import Outbox, Paced
 from server.reply import Reply
 from server.resolve import Plan
 from server.workers import Turn
@@ -34,15 +34,15 @@ class Work:
         compute: Compute,
         scorers: Scorers,
         marks: Mapping[str, Any],
-        pace: Pace,
+        outbox: Outbox,
         account: Account,
     ) -> None:
         self.plan, self.reply, self.measured = plan, reply, measured
         self.compute, self.scorers = Turn(compute), scorers
-        self.pace, self.account = pace, account
+        self.outbox, self.account = outbox, account
         engines = pool.backend(plan.engine_model)
         marked: Backend = Marked(engines, marks) if marks else engines
-        self.backend: Backend = Paced(marked, pace) if plan.stream else marked
+        self.backend: Backend = Paced(marked, outbox) if plan.stream else marked
 
     async def __call__(self, observe: Observer) -> None:
         plan, meter = self.plan, self.reply.meter

@@ -211,7 +211,9 @@ class Metered:
 
         async def charged(chunks: Sequence[Chunk]) -> None:
             self._charge(chunks, held)
-            await take([cut(chunk) for chunk in chunks] if scarce else chunks)
+            if scarce:  # what ended so has no length of its own
+                chunks = [chunk._replace(finish="cut") if chunk.finish == "length" else chunk for chunk in chunks]
+            await take(chunks)
 
         try:
             await self.inner.stream(replace(call, max_tokens=granted) if scarce else call, charged)
@@ -226,8 +228,3 @@ class Metered:
             if chunk.finish:
                 self.meter.give_back(held[chunk.index])
                 held[chunk.index] = 0
-
-
-def cut(chunk: Chunk) -> Chunk:
-    """The chunk of a continuation whose allowance was less than it wanted: that is no length of its own."""
-    return chunk._replace(finish="cut") if chunk.finish == "length" else chunk

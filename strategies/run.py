@@ -253,10 +253,9 @@ class Run:
 
     def _bear(self, parent: Candidate, n: int, sampling: dict[str, Any]) -> list[Growth]:
         """As many children of `parent` as may start, up to `n`, announced but not grown yet."""
-        wishes = replace(self._sampling, **sampling)
         needs = self.verifier.logprobs if self.verifier else None
-        asked = [k for k in (wishes.logprobs, self._sampling.logprobs, needs) if k is not None]
-        wishes = replace(wishes, logprobs=max(asked, default=None))
+        asked = [k for k in (sampling.get("logprobs"), self._sampling.logprobs, needs) if k is not None]
+        wishes = replace(self._sampling, **{**sampling, "logprobs": max(asked, default=None)})
         limits = [limit for limit in (wishes.max_tokens, parent.prompt.room) if limit is not None]
         room = min(limits, default=ROOM) - parent.tokens
         n = self._meter.admit(n, self._scope) if room > 0 else 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import wraps
+from functools import cached_property, wraps
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -124,15 +124,16 @@ def once_each(act: "Callable[[Candidate], T]") -> "Callable[[Candidate], T]":
 
     @wraps(act)
     def known(candidate: "Candidate") -> T:
-        if act not in candidate.known:
-            candidate.known[act] = act(candidate)
-        told: T = candidate.known[act]
+        if act in candidate.known:
+            told: T = candidate.known[act]
+            return told
+        told = candidate.known[act] = act(candidate)
         return told
 
     return known
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     """A response, whole or partial: the path of steps that led to it.
 
@@ -149,13 +150,11 @@ class Candidate:
     votes_for: str | None = None
     known: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    @property
-    @once_each
+    @cached_property
     def text(self) -> str:
         return "".join([step.text for step in self.steps])
 
-    @property
-    @once_each
+    @cached_property
     def tokens(self) -> int:
         return sum([step.tokens for step in self.steps])
 
@@ -174,8 +173,7 @@ class Candidate:
         """Whether it will not grow any more: the model ended it, or its tokens ran out."""
         return self.finish in ("stop", "length")
 
-    @property
-    @once_each
+    @cached_property
     def mean_logprob(self) -> float | None:
         """The mean log-probability of its tokens, where the engine told them."""
         told = [token.logprob for step in self.steps for token in step.logprobs]

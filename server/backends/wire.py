@@ -1,5 +1,9 @@
-"""What vLLM sends, as typed structs, and what of it means what to us."""
+"""What vLLM sends, as typed structs, and what of it means what to us.
 
+What comes with every event has `gc=False`: it can be part of no cycle, so the collector need not look at it.
+"""
+
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -8,18 +12,18 @@ from strategies.protocols import BackendError
 from strategies.types import NONE, Logprob, ToolCall, Usage
 
 
-class TokenLogprob(msgspec.Struct):
+class TokenLogprob(msgspec.Struct, gc=False):
     token: str
     logprob: float
 
 
-class ChatLogprob(msgspec.Struct):
+class ChatLogprob(msgspec.Struct, gc=False):
     token: str
     logprob: float
     top_logprobs: list[TokenLogprob] = []
 
 
-class Logprobs(msgspec.Struct):
+class Logprobs(msgspec.Struct, gc=False):
     tokens: list[str] = []
     token_logprobs: list[float | None] = []
     top_logprobs: list[dict[str, float] | None] | None = None
@@ -37,13 +41,13 @@ class CallDelta(msgspec.Struct):
     function: Function | None = None
 
 
-class Delta(msgspec.Struct):
+class Delta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning: str | None = None
     tool_calls: list[CallDelta] | None = None
 
 
-class Choice(msgspec.Struct):
+class Choice(msgspec.Struct, gc=False):
     index: int = 0
     text: str = ""
     delta: Delta | None = None
@@ -53,17 +57,17 @@ class Choice(msgspec.Struct):
     logprobs: Logprobs | None = None
 
 
-class PromptDetails(msgspec.Struct):
+class PromptDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = 0
 
 
-class WireUsage(msgspec.Struct):
+class WireUsage(msgspec.Struct, gc=False):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     prompt_tokens_details: PromptDetails | None = None
 
 
-class Frame(msgspec.Struct):
+class Frame(msgspec.Struct, gc=False):
     choices: list[Choice] = []
     usage: WireUsage | None = None
     error: Any = None
@@ -95,6 +99,8 @@ class Version(msgspec.Struct):
 
 
 DECODER = msgspec.json.Decoder(Frame)
+logprob = partial(tuple.__new__, Logprob)
+"""A token's, of its fields: what `Logprob._make` does, without a call of Python's for each token."""
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
@@ -140,7 +146,7 @@ def logprobs_of(told: Logprobs | None) -> tuple[Logprob, ...]:
     if not len(told.tokens) == len(told.token_logprobs) == len(known):
         raise BackendError("the engine told log-probabilities of other tokens than it sampled", cause="garbage")
     sampled = [p or 0.0 for p in told.token_logprobs]
-    return tuple(map(Logprob._make, zip(sampled, [top or NONE for top in known], told.tokens, strict=True)))
+    return tuple(map(logprob, zip(sampled, [top or NONE for top in known], told.tokens, strict=True)))
 
 
 def call_part(told: CallDelta) -> ToolCall:

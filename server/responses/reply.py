@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from server.errors import ApiError
@@ -27,7 +26,7 @@ class ResponsesReply:
         self._waiting: list[Piece] = []
         self._begun = False
 
-    def pieces(self, event: Event) -> Iterator[tuple[int, Piece]]:
+    def pieces(self, event: Event) -> list[tuple[int, Piece]]:
         """What an event adds to the reply."""
         return self.chat.pieces(event)
 

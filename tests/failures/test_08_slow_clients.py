@@ -14,7 +14,7 @@ from benchmarks.engine_replies import filler
 from server.caller import Caller
 from server.drain import Drain
 from server.idempotency import Job
-from server.pace import Pace, Paced
+from server.pace import Outbox, Paced
 from server.settings import Door, Settings
 from server.stream import EventStream
 from strategies.events import Token
@@ -57,11 +57,11 @@ class Words:
 
 
 async def test_an_engine_is_read_no_further_while_its_client_does_not_take_what_came(anyio_backend):
-    engine, pace, client = Endless(), Pace(MOST), anyio.Event()
+    engine, outbox, client = Endless(), Outbox(MOST), anyio.Event()
     sent = []
 
     async def work(observe):
-        await Paced(engine, pace).stream(Call(Prompt(()), 100), telling(observe))
+        await Paced(engine, outbox).stream(Call(Prompt(()), 100), telling(observe))
 
     async def send(message):
         sent.append(message)
@@ -72,10 +72,10 @@ async def test_an_engine_is_read_no_further_while_its_client_does_not_take_what_
         await anyio.sleep(math.inf)
 
     scope = {"app": SimpleNamespace(state=SimpleNamespace(drain=Drain()))}
-    stream = EventStream(work, Words(), 60, pace)
+    stream = EventStream(work, Words(), 60, outbox)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stream, scope, receive, send)
-        await until(lambda: pace.pending >= MOST)
+        await until(lambda: outbox.pending >= MOST)
         await anyio.sleep(0.05)
         assert engine.read <= 2 * MOST + 2
         before = engine.read
@@ -85,11 +85,11 @@ async def test_an_engine_is_read_no_further_while_its_client_does_not_take_what_
 
 
 async def test_clients_joined_by_an_idempotency_key_hold_it_up_where_even_the_fastest_does_not_take_it(anyio_backend):
-    job, pace, engine, slow = Job(b""), Pace(MOST), Endless(), anyio.Event()
+    job, outbox, engine, slow = Job(b""), Outbox(MOST), Endless(), anyio.Event()
     job.clients = 2
 
     async def work(observe):
-        await Paced(engine, pace).stream(Call(Prompt(()), 100), telling(observe))
+        await Paced(engine, outbox).stream(Call(Prompt(()), 100), telling(observe))
 
     async def never(message):
         await anyio.sleep(math.inf)
@@ -99,10 +99,10 @@ async def test_clients_joined_by_an_idempotency_key_hold_it_up_where_even_the_fa
 
     scope = {"app": SimpleNamespace(state=SimpleNamespace(drain=Drain()))}
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(job.run, EventStream(work, Words(), 60, pace), scope, anyio.Event().wait)
+        tasks.start_soon(job.run, EventStream(work, Words(), 60, outbox), scope, anyio.Event().wait)
         tasks.start_soon(job.follow, Caller(), never)
         tasks.start_soon(job.follow, Caller(), slowly)
-        await until(lambda: pace.pending >= MOST)
+        await until(lambda: outbox.pending >= MOST)
         await anyio.sleep(0.05)
         assert engine.read <= 2 * MOST + 2
         before = engine.read

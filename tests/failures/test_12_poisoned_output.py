@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 
 from server.backends.http import LONGEST_FRAME, frames
+from server.backends.vllm import Vllm
 from server.backends.wire import decoded
 from server.render import Renderer
 from server.thinking import TAGS, Behind, Thinking, WithoutTags, dropped
 from strategies.answers import answer_of, final_answer, spoken, valid
 from strategies.events import Closed, Opened, Started, Token
+from strategies.meter import Meter, Metered
 from strategies.protocols import BackendError
-from strategies.types import Candidate, Logprob, Prompt, Step, ToolCall
+from strategies.types import Budget, Call, Candidate, Logprob, Prompt, Step, ToolCall
 from strategies.verifiers.code import blocks, source_of
 from tests.poison.corpus import corpus, huge
 from tests.poison.growth import check_linear
@@ -227,6 +230,29 @@ def test_an_event_in_many_parts_is_one_event_and_too_long_a_one_an_error():
     for size in (1, 7, 4096, 1 << 20):
         assert framed(b"data: " + event + b"\n\ndata: 1\n\ndata: [DONE]\n\n", size) == [event, b"1"]
     assert framed(b"data: " + b"a" * (LONGEST_FRAME + 10), 1 << 16) is None
+
+
+class Together:
+    """An engine all of whose events come at once."""
+
+    def __init__(self, *events):
+        self.events = events
+
+    async def sse(self, path, body, take):
+        await take(self.events)
+
+
+def test_what_came_before_an_event_that_is_none_is_paid_for_and_told():
+    good, meter, told = b'{"choices": [{"text": "two", "token_ids": [1, 2]}]}', Meter(Budget(), time.monotonic), []
+
+    async def take(chunks):
+        told.extend(chunks)
+
+    engine = Metered(Vllm(Together(good, b"{", good), "m"), meter)
+    with pytest.raises(BackendError, match="cannot be read"):
+        asyncio.run(engine.stream(Call(Prompt((), ids=(1,)), 8), take))
+    assert [chunk.text for chunk in told] == ["two"]
+    assert (meter.tokens, meter.free) == (2, meter.budget.tokens - 2)
 
 
 @pytest.mark.parametrize("event", [b"\xff", b'{"choices": [{"text": "\\ud800"}]}', b"[" * 10_000, b"{", b"", b"1e999"])
