@@ -62,7 +62,7 @@ class Reply:
         self._recorder = Recorder(plan.full_trace)
         self._renderers = {root.id: Renderer(plan.format) for root in plan.roots}
         self._around: dict[int, Around] = {}
-        self._early: bytes | None = b""
+        self._early: list[bytes] | None = []
 
     def pieces(self, event: Event) -> list[tuple[int, Piece]]:
         """What an event adds to the reply, by choice."""
@@ -76,10 +76,10 @@ class Reply:
         if self.plan.trace and not (isinstance(event, Token) and not event.tokens):
             data += frame(self._head("chat.completion.chunk") | {"choices": [], "ponder": told(event)})
         if self._early is not None:  # until something grows, the request may yet fail as a whole
-            self._early += data
+            self._early.append(data)
             if not isinstance(event, Token | Answered):
                 return b""
-            data, self._early = self._early, None
+            data, self._early = b"".join(self._early), None
         return data
 
     def end(self) -> bytes:
