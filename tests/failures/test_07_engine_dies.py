@@ -148,8 +148,8 @@ def test_a_failure_of_a_call_that_was_sent_before_does_not_make_its_time_longer(
 
 async def test_one_of_two_engines_dies_in_the_midst_of_50_searches_and_all_of_them_answer():
     _, reply = words(60)
-    answers = []
-    async with pair(reply, delay=0.01) as served, anyio.create_task_group() as tasks:
+    answers, busy = [], {"connect_seconds": 30}  # the machine may be
+    async with pair(reply, delay=0.01, patience=busy) as served, anyio.create_task_group() as tasks:
 
         async def ask(at):
             vote = {"name": "self_consistency", "n": 4, "early_stop": "none"}
@@ -159,7 +159,8 @@ async def test_one_of_two_engines_dies_in_the_midst_of_50_searches_and_all_of_th
             tasks.start_soon(ask, at)
         await until(lambda: all(engine.running > 50 for engine in served.engines), 10)
         await served.engines[0].close()
-    assert [answer.status_code for answer in answers] == [200] * 50
+    assert [answer.text for answer in answers if answer.status_code != 200] == []
+    assert len(answers) == 50
     told = [answer.json()["ponder"] for answer in answers]
     assert any("another engine goes on" in note for one in told for note in one["notes"])
     for one in told:
