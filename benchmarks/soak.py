@@ -29,8 +29,8 @@ from benchmarks.overhead.running import Running, end_when_told, running, scratch
 CLIENTS = 32
 GOING = 0.2
 """The share of callers who go early."""
-WARM_UP = 0.5
-"""The share of the time after which memory counts: until then the largest crowd of the load has been there."""
+WARM_UP = 0.2
+"""The share of the time after which memory counts."""
 LOOK = 2.0
 """Seconds between two looks at memory."""
 SAMPLES = 256
