@@ -55,7 +55,6 @@ class Measured:
         self._fates, self._beginning = Fates(), Beginning()
         self._savings = Savings(getattr(plan.strategy, "n", None) if plan.strategy.whole else None)
         self._answer = self._thought = 0
-        self._lasted = 0.0
         self._began_at = time.monotonic()
         self._working = self._answering = self._replying = False
 
@@ -126,13 +125,13 @@ class Measured:
         metrics, run = self._metrics, self._run
         metrics.requests.at(*run, outcome).inc()
         metrics.key_requests.at(self._key, outcome).inc()
-        self._lasted = self._seconds
-        metrics.seconds.at(*run).observe(self._lasted)
+        seconds = self._seconds
+        metrics.seconds.at(*run).observe(seconds)
         for fate, count in self._fates.counted().items():
             metrics.samples.at(*run, fate).inc(count)
         add(metrics.saved.at(*run), self._savings.tokens())
         self._count_tokens()
-        self._count_budget()
+        self._count_budget(seconds)
 
     def _count_tokens(self) -> None:
         """By what they were for: what is sampled and neither answers nor led there is discarded."""
@@ -149,12 +148,12 @@ class Measured:
         metrics.key_tokens.at(self._key, "prompt").inc(spent.prompt)
         metrics.key_tokens.at(self._key, "completion").inc(spent.tokens)
 
-    def _count_budget(self) -> None:
+    def _count_budget(self, seconds: float) -> None:
         spent, budget, metrics = self._meter.spent, self._meter.budget, self._metrics
         shares = {
             "tokens": spent.tokens / budget.tokens,
             "samples": spent.samples / budget.samples,
-            "seconds": self._lasted / budget.seconds,
+            "seconds": seconds / budget.seconds,
         }
         for limit, share in shares.items():
             metrics.budget.at(self._run[0], limit).observe(min(1.0, share))

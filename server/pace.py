@@ -6,8 +6,6 @@ engines down. Strategies know nothing of it.
 
 from collections.abc import Sequence
 
-import anyio
-
 from strategies.events import Event
 from strategies.protocols import Backend, Take
 from strategies.tasks import Bell
@@ -24,8 +22,8 @@ class Outbox:
         self.most = most
         self._events: list[Event] = []
         self._leaving = 0
-        self._news, self._room = anyio.Semaphore(0, fast_acquire=True), Bell()
-        self._awaited = self._closed = False
+        self._news, self._room = Bell(), Bell()
+        self._closed = False
 
     @property
     def pending(self) -> int:
@@ -43,9 +41,7 @@ class Outbox:
 
     def nudge(self) -> None:
         """Wake whoever waits for events."""
-        if self._awaited:
-            self._awaited = False
-            self._news.release()
+        self._news.ring()
 
     async def take(self) -> list[Event] | None:
         """All there is, once there is something, or after a nudge; None when all is taken and no more will come.
@@ -55,8 +51,7 @@ class Outbox:
         self._leaving = 0
         self._room.ring()
         if not (self._events or self._closed):
-            self._awaited = True
-            await self._news.acquire()  # cheaper than an event, which has to be made anew for each wait
+            await self._news.wait()
         events, self._events = self._events, []
         self._leaving = len(events)
         return None if self._closed and not events else events

@@ -154,37 +154,31 @@ def parent_of(id: str) -> str:
 
 def told(event: Event) -> dict[str, Any]:
     """An event as callers see it: a `TraceEvent` without what is null."""
-    if isinstance(event, Token):  # most events
-        return {"event": "token", "id": event.id, "text": event.text, "tokens": event.tokens}
-    return shaped(event).model_dump(exclude_none=True)
-
-
-def shaped(event: Event) -> TraceEvent:
-    """An event in its shape."""
     match event:
+        case Token(id, text, tokens):  # most events, so no shape is made to be taken apart again
+            return {"event": "token", "id": id, "text": text, "tokens": tokens}
         case Started(id, strategy):
-            return TraceEvent(event="started", id=id, strategy=strategy)
+            shape = TraceEvent(event="started", id=id, strategy=strategy)
         case Opened(id, parent):
-            return TraceEvent(event="opened", id=id, parent=parent)
-        case Token(id, text, tokens):
-            return TraceEvent(event="token", id=id, text=text, tokens=tokens)
+            shape = TraceEvent(event="opened", id=id, parent=parent)
         case Closed(c):
             grown = c.steps[-1].tokens if c.steps else 0
-            return TraceEvent(event="closed", id=c.id, answer=answer_of(c), tokens=grown, finish=c.finish)
+            shape = TraceEvent(event="closed", id=c.id, answer=answer_of(c), tokens=grown, finish=c.finish)
         case Lost(id, error, tokens, cause):
-            return TraceEvent(event="lost", id=id, error=error, tokens=tokens, cause=cause)
+            shape = TraceEvent(event="lost", id=id, error=error, tokens=tokens, cause=cause)
         case Scored(c):
-            return TraceEvent(event="scored", id=c.id, score=c.score.value if c.score else None)
+            shape = TraceEvent(event="scored", id=c.id, score=c.score.value if c.score else None)
         case Judging(root, ids):
-            return TraceEvent(event="judging", id=root, ids=list(ids))
+            shape = TraceEvent(event="judging", id=root, ids=list(ids))
         case Judged(root, ids, seconds, failure):
-            return TraceEvent(event="judged", id=root, ids=list(ids), seconds=round(seconds, 6), error=failure)
+            shape = TraceEvent(event="judged", id=root, ids=list(ids), seconds=round(seconds, 6), error=failure)
         case Pruned(root, text, ids):
-            return TraceEvent(event="pruned", id=root, text=text, ids=list(ids))
+            shape = TraceEvent(event="pruned", id=root, text=text, ids=list(ids))
         case Note(root, text, ids, facts):
-            return TraceEvent(event="note", id=root, text=text, ids=list(ids), facts=dict(facts) or None)
+            shape = TraceEvent(event="note", id=root, text=text, ids=list(ids), facts=dict(facts) or None)
         case Answered(id, c, _, spent):
-            return TraceEvent(event="answered", id=id, chosen=c.id, tokens=spent.tokens, finish=c.finish)
+            shape = TraceEvent(event="answered", id=id, chosen=c.id, tokens=spent.tokens, finish=c.finish)
+    return shape.model_dump(exclude_none=True)
 
 
 class Recorder:

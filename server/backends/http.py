@@ -95,14 +95,8 @@ class Upstream:
                 protocol.read_timeout = self._patience.idle
                 protocol.start_timeout()
 
-        with translated():
-            async with self._posted(path, body, self._sampled) as response:
-                try:
-                    if response.status >= 300:
-                        await read(response)
-                    await frames(response.content, take, begun)
-                finally:
-                    response.close()
+        async with self.relay(path, body) as response:
+            await frames(response.content, take, begun)
 
 
 async def read(response: aiohttp.ClientResponse) -> bytes:
