@@ -11,10 +11,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import anyio
 
 from benchmarks.injection_attacks import Attack, Case, attacks, cases
@@ -150,8 +150,8 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 async def main(url: str, model: str, count: int, every: int) -> list[dict[str, Any]]:
     """Measure all judges and print the table; the figures."""
-    async with aiohttp.ClientSession() as session:
-        ask = Ask(Vllm(Upstream(session, url.rstrip("/").removesuffix("/v1")), model))
+    with closing(Upstream(url.rstrip("/").removesuffix("/v1"))) as upstream:
+        ask = Ask(Vllm(upstream, model))
         rows = []
         for name in JUDGES:
             rows.append(await measured(ask, name, cases(count), list(attacks())[::every]))

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import anyio
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -33,9 +32,6 @@ from server.trace import TraceEvent
 from server.tracing import tracing
 from server.workers import workers
 from strategies.registry import Registry
-
-KEPT = 4.0
-"""Seconds that an idle connection to an engine is kept: vLLM closes it after 5 (VLLM_HTTP_TIMEOUT_KEEP_ALIVE)."""
 
 UNTOLD: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """FastAPI's own telemetry, which has the words of errors and would tell of everything twice."""
@@ -79,13 +75,11 @@ def create_app(settings: Settings, registry: Registry | None = None, shared: Pat
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT)
         async with (
-            aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
             tracing(settings) as app.state.tracing,
-            scorers(session) as app.state.scorers,
+            scorers() as app.state.scorers,
             workers(settings.workers) as app.state.compute,
-            pool(settings, session, app.state.metrics) as app.state.pool,
+            pool(settings, app.state.metrics) as app.state.pool,
             gate(settings, shared) as app.state.gate,
             pulse(app.state.metrics, app.state.gate.line),
         ):

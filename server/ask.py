@@ -8,7 +8,6 @@ from typing import Any
 
 import anyio
 import httpx
-from httpx_aiohttp import AiohttpTransport
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -137,9 +136,8 @@ async def ask(question: Question, url: str, api_key: str | None) -> int:
     console = Console()
     headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
     try:
-        async with httpx.AsyncClient(
-            transport=AiohttpTransport(), base_url=url, headers=headers, timeout=httpx.Timeout(30, read=None)
-        ) as client:
+        timeout = httpx.Timeout(30, read=None)
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout) as client:
             models = (await client.get("/v1/models")).raise_for_status().json()["data"]
             if not models:
                 raise Refused("the server has no model")

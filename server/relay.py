@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import aiohttp
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from server.backends.connection import Answer
 from server.backends.fleet import Fleet
 from server.caller import ClientGone, caller_of
 from server.drain import Drain
@@ -56,16 +56,16 @@ class Relay(Response):
                 permit.spent = self.reserved
                 permit.spent = counted(await self._pass_on(answer, wire), self.reserved)
 
-    async def _pass_on(self, answer: aiohttp.ClientResponse, wire: Wire) -> bytes:
+    async def _pass_on(self, answer: Answer, wire: Wire) -> bytes:
         """Send all of an answer; returns its end."""
-        if answer.content_type != "text/event-stream":
-            body = await answer.read()
-            length = str(len(body)).encode()
-            wire.headers = [(b"content-type", answer.content_type.encode()), (b"content-length", length)]
+        kind = answer.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if kind != b"text/event-stream":
+            body = await answer.whole()
+            wire.headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
             await wire.body(body, more=False)
             return body[-TAIL:]
         tail = b""
-        async for data in answer.content.iter_any():
+        while data := await answer.some():
             await wire.body(data)
             tail = (tail + data)[-TAIL:]
         await wire.body(b"", more=False)

@@ -110,6 +110,7 @@ class Whole(Response):
                 await self.work(lambda event: pieces.extend(self.reply.pieces(event)))
         except ClientGone:
             return
+        await anyio.lowlevel.checkpoint()  # an engine ends many replies at one tick: others have their turn in between
         body = msgspec.json.encode(self.reply.whole(pieces))
         await Response(body, media_type="application/json")(scope, receive, send)
 

@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import aiohttp
 import anyio
 import msgspec
 from rich.console import Console
@@ -59,15 +58,14 @@ class Wanted:
 @asynccontextmanager
 async def engine(url: str, model: str) -> AsyncIterator[Vllm]:
     """A model of a running engine."""
-    patient = aiohttp.ClientTimeout(total=None, sock_connect=30)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=patient) as session:
-        yield Vllm(Upstream(session, url), model)
+    with closing(Upstream(url)) as upstream:
+        yield Vllm(upstream, model)
 
 
 async def version(url: str) -> str:
     """The engine's version, as it tells it."""
-    async with aiohttp.ClientSession() as session:
-        return str(msgspec.json.decode(await Upstream(session, url).get("/version"))["version"])
+    with closing(Upstream(url)) as upstream:
+        return str(msgspec.json.decode(await upstream.get("/version"))["version"])
 
 
 async def draw(wanted: Wanted, url: str, folder: Path, *, flying: int, machine: str, about: dict[str, Any]) -> Path:

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
-import aiohttp
 import anyio
 import msgspec
 
 from server.backends.calls import Calls
+from server.backends.connection import Answer
 from server.backends.health import Health
 from server.backends.http import Upstream
 from server.backends.placement import choose
@@ -140,7 +140,7 @@ class Fleet:
                 failed, again = member.name, True
 
     @asynccontextmanager
-    async def relay(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def relay(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[Answer]:
         """An answer of one of the engines as it comes, a good one; asked for once. Raises BackendError."""
         member = self._place(body.get("prompt") or body.get("messages"), 1)
         with member.host.carrying(1) as carried:

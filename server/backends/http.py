@@ -1,23 +1,22 @@
 """Calls to an engine: a JSON answer, a stream of JSON events, an answer as it comes. Knows nothing of what they say."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
 
-import aiohttp
 import anyio
 import msgspec
 
+from server.backends.connection import Answer
+from server.backends.connections import Connections
 from server.traceparent import calling
 from strategies.protocols import BackendError
-from strategies.types import Cause
 
 LONGEST_FRAME = 8 << 20
 """Bytes of the longest event that an engine may send; one with log-probabilities of a whole group has far less."""
-
-END_SECONDS = 1.0
-"""For the end of an answer to come after its `[DONE]`."""
 
 DONE = b"[DONE]"
 Frames = Callable[[Sequence[bytes]], Awaitable[None]]
@@ -37,78 +36,89 @@ class Patience:
 
 
 class Upstream:
-    """One engine over HTTP. Leaving a stream closes its socket at once, which makes the engine abort."""
+    """One engine over HTTP. Leaving a stream closes its connection at once, which makes the engine abort.
 
-    def __init__(
-        self, session: aiohttp.ClientSession, url: str, *, api_key: str | None = None, patience: Patience | None = None
-    ) -> None:
-        self.session, self.url = session, url.rstrip("/")
-        self._patience = wait = patience or Patience()
-        self._headers = {"content-type": "application/json", "accept-encoding": "identity"}
-        self._headers |= {"authorization": f"Bearer {api_key}"} if api_key else {}
-        connect = {"connect": wait.connect, "sock_connect": wait.connect}
-        self._told = aiohttp.ClientTimeout(wait.whole, **connect, sock_read=wait.idle)
-        self._sampled = aiohttp.ClientTimeout(None, **connect, sock_read=wait.first)
+    Raises ValueError for a URL without a host, or a key that a header cannot hold.
+    """
+
+    def __init__(self, url: str, *, api_key: str | None = None, patience: Patience | None = None) -> None:
+        told = urlsplit(url.rstrip("/"))
+        if not told.hostname:
+            raise ValueError("an engine's url names a host")
+        self._patience = patience or Patience()
+        self._connections = Connections(told, self._patience.connect)
+        self._path = told.path
+        self._headers = headers(told, api_key)
 
     async def get(self, path: str) -> bytes:
         """The body of a GET. Raises BackendError."""
-        with translated():
-            async with self.session.get(self.url + path, **self._options(self._told)) as response:
-                return await read(response)
+        return await self._told("GET", path, b"")
 
     async def post(self, path: str, body: dict[str, Any]) -> bytes:
         """The body of the answer to a POST. Raises BackendError, with the engine's status where it answered."""
-        with translated():
-            async with self._posted(path, body, self._told) as response:
-                return await read(response)
+        return await self._told("POST", path, msgspec.json.encode(body))
 
-    def _options(self, timeout: aiohttp.ClientTimeout) -> dict[str, Any]:
-        """Of every request: where an engine would send us, we do not go."""
-        headers = {**self._headers, "traceparent": parent} if (parent := calling.get()) else self._headers
-        return {"headers": headers, "timeout": timeout, "allow_redirects": False}
-
-    def _posted(
-        self, path: str, body: dict[str, Any], timeout: aiohttp.ClientTimeout
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        data = msgspec.json.encode(body)
-        return self.session.post(self.url + path, data=data, **self._options(timeout))
-
-    @asynccontextmanager
-    async def relay(self, path: str, body: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+    def relay(self, path: str, body: dict[str, Any]) -> AbstractAsyncContextManager[Answer]:
         """An answer as it comes, a good one. Raises BackendError."""
-        with translated():
-            async with self._posted(path, body, self._sampled) as response:
-                try:
-                    if response.status >= 300:
-                        await read(response)
-                    yield response
-                finally:
-                    response.close()
+        return self._asked("POST", path, msgspec.json.encode(body), self._patience.first)
 
     async def sse(self, path: str, body: dict[str, Any], take: Frames) -> None:
         """Let `take` have the data of server-sent events as they come, `[DONE]` left out. Raises BackendError."""
+        async with self.relay(path, body) as answer:
+            await frames(answer, take)
 
-        def begun() -> None:
-            """The engine queues no more: from now on it may be silent for as long as a stream may."""
-            connection = response.connection
-            if connection is not None and (protocol := connection.protocol) is not None:  # an empty queue is false
-                protocol.read_timeout = self._patience.idle
-                protocol.start_timeout()
+    def close(self) -> None:
+        """End the connections that are free."""
+        self._connections.close()
 
-        async with self.relay(path, body) as response:
-            await frames(response.content, take, begun)
+    async def _told(self, method: str, path: str, body: bytes) -> bytes:
+        try:
+            with anyio.fail_after(self._patience.whole):
+                async with self._asked(method, path, body, self._patience.idle) as answer:
+                    return await answer.whole()
+        except TimeoutError as error:
+            raise BackendError("no answer from the engine: it takes too long", cause="timeout") from error
+
+    @asynccontextmanager
+    async def _asked(self, method: str, path: str, body: bytes, first: float) -> AsyncIterator[Answer]:
+        """A good answer. Where the engine would send us elsewhere, we do not go."""
+        parent = f"traceparent: {own}\r\n" if (own := calling.get()) else ""
+        head = f"{method} {self._path}{path} HTTP/1.1\r\n{self._headers}{parent}content-length: {len(body)}\r\n\r\n"
+        answer = await self._connections.ask(head.encode() + body, first, self._patience.idle)
+        try:
+            await answer.head()
+            if answer.status >= 300:
+                raise refusal(answer, await answer.whole())
+            yield answer
+        finally:
+            answer.close()
 
 
-async def read(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body; an error status raises BackendError with what the engine says about it."""
-    body = await response.read()
-    if response.status >= 300:
-        message, param = said(body)
-        after = seconds_of(response.headers.get("retry-after"))
-        raise BackendError(
-            message or f"the engine answered {response.status}", response.status, param, retry_after=after
-        )
-    return body
+def headers(url: SplitResult, api_key: str | None) -> str:
+    """Those of every request. Raises ValueError for a key that ends the line it stands in."""
+    told = {
+        "host": url.netloc.rpartition("@")[2],
+        "user-agent": "ponder",
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+    }
+    if url.username is not None:
+        pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
+        told["authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+    if api_key:
+        told["authorization"] = f"Bearer {api_key}"
+    if not all(value.isprintable() for value in told.values()):
+        raise ValueError("an engine's url and key are printable characters")
+    return "".join(f"{name}: {value}\r\n" for name, value in told.items())
+
+
+def refusal(answer: Answer, body: bytes) -> BackendError:
+    """What an answer with an error status says."""
+    message, param = said(body)
+    after = seconds_of(answer.headers.get(b"retry-after", b"").decode("latin-1"))
+    told = message or f"the engine answered {answer.status}"
+    return BackendError(told, answer.status, param, retry_after=after)
 
 
 def seconds_of(retry_after: str | None) -> float | None:
@@ -130,16 +140,13 @@ def said(body: bytes) -> tuple[str, str | None]:
     return str(error.get("message", error))[:500], field
 
 
-async def frames(content: aiohttp.StreamReader, take: Frames, begun: Callable[[], None] = lambda: None) -> None:
-    """Let `take` have the data lines of a stream, those together that came together; before the first, call `begun`.
+async def frames(answer: Answer, take: Frames) -> None:
+    """Let `take` have the data lines of a stream, those together that came together.
 
     Raises BackendError where the stream ends without `[DONE]`.
     """
-    rest, first = bytearray(), True
-    async for data in content.iter_any():
-        if first:
-            first = False
-            begun()
+    rest = bytearray()
+    while data := await answer.some():
         rest += data
         if b"\n" in data:  # else a long event would be split again with each of its parts
             *lines, last = bytes(rest).split(b"\n")
@@ -147,38 +154,9 @@ async def frames(content: aiohttp.StreamReader, take: Frames, begun: Callable[[]
             found = [line[5:].strip() for line in lines if line.startswith(b"data:")]
             if DONE in found:
                 await take(found[: found.index(DONE)])
-                return await finish(content)
+                return await answer.finish()
             if found:
                 await take(found)
         if len(rest) > LONGEST_FRAME:
             raise BackendError("the engine sent an event of more than 8 MiB", cause="garbage")
     raise BackendError("the engine's stream ended before its time", cause="reset")
-
-
-async def finish(content: aiohttp.StreamReader) -> None:
-    """Read an answer to its end, if that comes soon: then its connection can be used again."""
-    if not content.at_eof():
-        with suppress(aiohttp.ClientError, TimeoutError, OSError), anyio.move_on_after(END_SECONDS):
-            while await content.readany():
-                pass
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Faults of the connection as BackendError."""
-    try:
-        yield
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise BackendError(f"no answer from the engine: {type(error).__name__}", cause=kind_of(error)) from error
-
-
-def kind_of(error: Exception) -> Cause:
-    """The cause that a fault of the connection is."""
-    match error:
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return "connect"
-        case TimeoutError():
-            return "timeout"
-        case aiohttp.ClientResponseError() | aiohttp.InvalidURL():
-            return "garbage"
-    return "reset"

@@ -3,9 +3,8 @@
 import logging
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
-import aiohttp
 import anyio
 
 from server.backends.calls import Calls
@@ -28,10 +27,10 @@ log = logging.getLogger(__name__)
 class Pool:
     """Finds the engines for a model. They are asked for their models when first needed, so they may start later."""
 
-    def __init__(self, settings: Settings, session: aiohttp.ClientSession, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings.pool, metrics
         self._engines = settings.engines
-        self._hosts = [self._host(at, engine, session) for at, engine in enumerate(settings.engines)]
+        self._hosts = [self._host(at, engine) for at, engine in enumerate(settings.engines)]
         self._served: dict[int, list[Model]] = {}
         self._vllms: dict[tuple[int, str], Vllm] = {}
         self._retries = Retries(settings.pool)
@@ -87,6 +86,11 @@ class Pool:
             missing = [at for at, host in enumerate(self._hosts) if host.health.out or at not in self._served]
             await together(self._check, missing)
 
+    def close(self) -> None:
+        """End the connections that are free."""
+        for host in self._hosts:
+            host.upstream.close()
+
     async def _check(self, at: int) -> None:
         """How an engine is; one that is back may serve other models than before."""
         fine = await self._answers(at)
@@ -114,13 +118,13 @@ class Pool:
         only = self._engines[at].model
         return [model for model in self._served[at] if only in (None, model.id)]
 
-    def _host(self, at: int, engine: Engine, session: aiohttp.ClientSession) -> Host:
+    def _host(self, at: int, engine: Engine) -> Host:
         key = engine.api_key.get_secret_value() if engine.api_key else None
         patience = Patience(engine.connect_seconds, engine.first_seconds, engine.idle_seconds)
         health = Health(self._settings)
         name = engine.name or str(at)
         self._metrics.reads(self._metrics.up.at(name), lambda: float(not health.out))
-        upstream = Upstream(session, engine.url, api_key=key, patience=patience)
+        upstream = Upstream(engine.url, api_key=key, patience=patience)
         return Host(name, upstream, health, Calls(self._metrics, name))
 
 
@@ -133,10 +137,10 @@ async def version(upstream: Upstream) -> str:
 
 
 @asynccontextmanager
-async def pool(settings: Settings, session: aiohttp.ClientSession, metrics: Metrics) -> AsyncIterator[Pool]:
+async def pool(settings: Settings, metrics: Metrics) -> AsyncIterator[Pool]:
     """The engines of the settings, looked after for as long as the block lasts."""
-    made = Pool(settings, session, metrics)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(made.watch)
-        yield made
-        tasks.cancel_scope.cancel()
+    with closing(Pool(settings, metrics)) as made:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(made.watch)
+            yield made
+            tasks.cancel_scope.cancel()

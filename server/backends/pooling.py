@@ -9,12 +9,11 @@ import hashlib
 import logging
 from array import array
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from itertools import accumulate
 from typing import Any, TypeVar
 
-import aiohttp
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
@@ -139,24 +138,32 @@ class PoolingScorer:
 class Scorers:
     """The reward models that verifiers name: one scorer for each, made when first asked for."""
 
-    def __init__(self, session: aiohttp.ClientSession, tasks: TaskGroup) -> None:
-        self._session, self._tasks = session, tasks
+    def __init__(self) -> None:
         self._scorers: dict[Reward, PoolingScorer] = {}
+        self._upstreams: list[Upstream] = []
+        self.tasks: TaskGroup
 
     def __call__(self, reward: Reward) -> PoolingScorer:
         if reward not in self._scorers:
             patience = Patience(CONNECT_SECONDS, idle=ANSWER_SECONDS, whole=ANSWER_SECONDS)
-            upstream = Upstream(self._session, reward.url, api_key=reward.api_key, patience=patience)
-            self._scorers[reward] = PoolingScorer(upstream, reward.model, self._tasks)
+            upstream = Upstream(reward.url, api_key=reward.api_key, patience=patience)
+            self._upstreams.append(upstream)
+            self._scorers[reward] = PoolingScorer(upstream, reward.model, self.tasks)
         return self._scorers[reward]
+
+    def close(self) -> None:
+        """End the connections that are free."""
+        for upstream in self._upstreams:
+            upstream.close()
 
 
 @asynccontextmanager
-async def scorers(session: aiohttp.ClientSession) -> AsyncIterator[Scorers]:
+async def scorers() -> AsyncIterator[Scorers]:
     """Reward models for as long as the block lasts; leaving it ends what is in flight."""
-    async with anyio.create_task_group() as tasks:
-        yield Scorers(session, tasks)
-        tasks.cancel_scope.cancel()
+    with closing(Scorers()) as made:
+        async with anyio.create_task_group() as made.tasks:
+            yield made
+            made.tasks.cancel_scope.cancel()
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """The vLLM backend keeps what strategies rely on, over the simulated engine and over a real one."""
 
 import re
+from contextlib import closing
 
-import aiohttp
 import anyio
 import httpx
 import pytest
@@ -29,13 +29,14 @@ def anyio_backend():
 
 @pytest.fixture(params=["simulated", pytest.param("real", marks=pytest.mark.real)])
 async def backend(request):
-    async with aiohttp.ClientSession() as session:
-        if request.param == "simulated":
-            async with simulated() as engine:
-                yield Vllm(Upstream(session, engine.url), "simulated")
-        else:
-            engine = request.getfixturevalue("real_engine")
-            yield Vllm(Upstream(session, engine.url), engine.model)
+    if request.param == "simulated":
+        async with simulated() as engine:
+            with closing(Upstream(engine.url)) as upstream:
+                yield Vllm(upstream, "simulated")
+    else:
+        engine = request.getfixturevalue("real_engine")
+        with closing(Upstream(engine.url)) as upstream:
+            yield Vllm(upstream, engine.model)
 
 
 async def arrived(backend, call):

@@ -1,9 +1,8 @@
 """A call that nobody answered is made once more, elsewhere if possible, while the budget of retries lasts."""
 
 import math
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
-import aiohttp
 import anyio
 import pytest
 
@@ -234,8 +233,9 @@ async def test_a_continuation_prefers_the_engine_that_wrote_its_last_step():
 
 @asynccontextmanager
 async def upstream():
-    async with simulated() as engine, aiohttp.ClientSession() as session:
-        yield Upstream(session, engine.url), engine
+    async with simulated() as engine:
+        with closing(Upstream(engine.url)) as calls:
+            yield calls, engine
 
 
 @pytest.mark.parametrize(

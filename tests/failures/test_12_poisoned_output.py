@@ -17,6 +17,7 @@ from strategies.meter import Meter, Metered
 from strategies.protocols import BackendError
 from strategies.types import Budget, Call, Candidate, Logprob, Prompt, Step, ToolCall
 from strategies.verifiers.code import blocks, source_of
+from tests.fuzz.reading import Dripping
 from tests.poison.corpus import corpus, huge
 from tests.poison.growth import check_linear
 from tests.serving import ponder
@@ -67,30 +68,17 @@ def rendered(text):
     return "".join(piece.content for event in events for piece in renderer(event))
 
 
-class Dripping:
-    """An engine's answer in parts of so many bytes."""
-
-    def __init__(self, data, size):
-        self.data, self.size = data, size
-
-    def at_eof(self):
-        return True
-
-    async def iter_any(self):
-        for at in range(0, len(self.data), self.size):
-            yield self.data[at : at + self.size]
-
-
 def framed(data, size=512):
     """The events of an answer; None where it ends before its time."""
 
     found = []
+    parts = (data[at : at + size] for at in range(0, len(data), size))
 
     async def take(some):
         found.extend(some)
 
     try:
-        asyncio.run(frames(Dripping(data, size), take))
+        asyncio.run(frames(Dripping(parts), take))
     except BackendError:
         return None
     return found

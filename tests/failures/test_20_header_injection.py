@@ -2,9 +2,9 @@
 
 import logging
 
-import aiohttp
 import pytest
 
+from server.backends.connection import Connection
 from server.backends.http import Upstream
 from tests.raw import connected, rest_of
 from tests.serving import body, ponder
@@ -36,14 +36,14 @@ def anyio_backend():
 def sent(monkeypatch):
     """The headers of all requests to engines."""
     seen = []
-    asked = aiohttp.ClientSession._request
+    asked = Connection.ask
 
-    async def request(session, *args, **kwargs):
-        response = await asked(session, *args, **kwargs)
-        seen.append({name.lower(): value for name, value in response.request_info.headers.items()})
-        return response
+    def ask(connection, request, *args):
+        _, *lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+        seen.append(dict(line.split(": ", 1) for line in lines))
+        return asked(connection, request, *args)
 
-    monkeypatch.setattr(aiohttp.ClientSession, "_request", request)
+    monkeypatch.setattr(Connection, "ask", ask)
     return seen
 
 
@@ -70,8 +70,8 @@ async def test_whose_trace_it_is_goes_on_as_ids_alone(sent):
 
 
 async def test_the_key_of_an_engine_is_the_settings_one(sent):
-    async with ponder() as served, aiohttp.ClientSession() as session:
-        await Upstream(session, served.engine.url, api_key="ours").get("/v1/models")
+    async with ponder() as served:
+        await Upstream(served.engine.url, api_key="ours").get("/v1/models")
     assert sent[-1]["authorization"] == "Bearer ours"
 
 

@@ -29,26 +29,25 @@ def pieces(whole, sizes):
     yield whole[at:]
 
 
-class Content:
-    """A stream as aiohttp reads it."""
+class Dripping:
+    """An engine's answer that comes in such pieces."""
 
-    def __init__(self, data, sizes):
-        self.data, self.sizes = data, sizes
+    def __init__(self, parts):
+        self._parts = (part for part in parts if part)
 
-    def at_eof(self):
-        return True
+    async def some(self):
+        return next(self._parts, b"")
 
-    async def iter_any(self):
-        for piece in pieces(self.data, self.sizes):
-            yield piece
+    async def finish(self):
+        pass
 
 
 def read(data, sizes):
     """All frames of a stream that comes in such pieces; the last one is "broken" where it ends before its time."""
-    return asyncio.run(framed(Content(data, sizes)))
+    return asyncio.run(framed(Dripping(pieces(data, sizes))))
 
 
-async def framed(content):
+async def framed(answer):
     found = []
 
     async def take(some):
@@ -60,7 +59,7 @@ async def framed(content):
                 found.append("unreadable")
 
     try:
-        await frames(content, take)
+        await frames(answer, take)
     except BackendError:
         found.append("broken")
     return found

@@ -3,7 +3,6 @@
 import tracemalloc
 from contextlib import asynccontextmanager
 
-import aiohttp
 import anyio
 import pytest
 from aiohttp import web
@@ -40,8 +39,7 @@ async def reward(*args, **options):
     """A simulated reward model and a scorer of it."""
     async with (
         simulated_rewards(*args, **options) as engine,
-        aiohttp.ClientSession() as session,
-        scorers(session) as made,
+        scorers() as made,
     ):
         yield engine, made(Reward(engine.url, "reward"))
 
@@ -135,7 +133,7 @@ async def test_a_server_that_fails_or_is_not_there_is_a_backend_error(kind):
         with pytest.raises(BackendError) as failed:
             await getattr(scorer, kind)([path("a"), path("b")])
         assert failed.value.status == 500
-    async with aiohttp.ClientSession() as session, scorers(session) as made:
+    async with scorers() as made:
         with pytest.raises(BackendError, match="no answer"):
             await getattr(made(Reward("http://127.0.0.1:9", "m")), kind)([path("a")])
 
@@ -151,7 +149,7 @@ async def test_a_search_that_ends_leaves_no_request_behind():
 
 
 async def test_each_reward_model_has_one_scorer_and_no_key_is_shown():
-    async with aiohttp.ClientSession() as session, scorers(session) as made:
+    async with scorers() as made:
         one, other = Reward("http://a", "m", "s3cret"), Reward("http://a", "n")
         assert made(one) is made(Reward("http://a", "m", "s3cret"))
         assert made(one) is not made(other)
@@ -166,7 +164,7 @@ async def test_the_key_of_a_reward_model_is_sent():
 
     app = web.Application()
     app.router.add_post("/score", answer)
-    async with TestServer(app) as server, aiohttp.ClientSession() as session, scorers(session) as made:
+    async with TestServer(app) as server, scorers() as made:
         scorer = made(Reward(str(server.make_url("/")), "m", "k"))
         assert await scorer.outcomes([path("a")], endpoint="score") == [1.0]
 
@@ -185,7 +183,7 @@ async def test_an_answer_of_another_shape_is_a_backend_error(body, message):
 
     app = web.Application()
     app.router.add_post("/score", answer)
-    async with TestServer(app) as server, aiohttp.ClientSession() as session, scorers(session) as made:
+    async with TestServer(app) as server, scorers() as made:
         with pytest.raises(BackendError, match=message):
             await made(Reward(str(server.make_url("/")), "m")).outcomes([path("a")], endpoint="score")
 
