@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from server import keys
+from strategies.addresses import Address, EngineKey
 from strategies.prompts import Example
 
 Format = Literal["think", "fields", "none"]
@@ -84,22 +85,15 @@ class Door(Part):
 class Engine(Part):
     """A running vLLM."""
 
-    url: str = Field(min_length=1)
+    url: Address
     name: str | None = Field(
         None, min_length=1, max_length=64, description="in metrics; its place, from 0, without one"
     )
     model: str | None = Field(None, description="serve only this one of its models")
-    api_key: SecretStr | None = None
+    api_key: EngineKey | None = None
     connect_seconds: float = Field(2.0, gt=0)
     first_seconds: float = Field(300.0, gt=0, description="the longest wait for an answer to begin, queueing included")
     idle_seconds: float = Field(120.0, gt=0, description="the longest silence of an answer that has begun")
-
-    @field_validator("url")
-    @classmethod
-    def _is_http(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://")):
-            raise ValueError("an engine's url starts with http:// or https://")
-        return url.rstrip("/").removesuffix("/v1")
 
 
 class PoolSettings(Part):

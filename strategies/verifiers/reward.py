@@ -2,8 +2,9 @@
 
 from typing import ClassVar
 
-from pydantic import ConfigDict, Field, SecretStr, field_validator
+from pydantic import ConfigDict, Field
 
+from strategies.addresses import Address, EngineKey
 from strategies.protocols import Ask, Reward, Scorer
 from strategies.verifiers.base import Settings
 
@@ -13,17 +14,10 @@ class RewardSettings(Settings):
 
     model_config = ConfigDict(hide_input_in_errors=True)
     operator: ClassVar[frozenset[str]] = frozenset({"url", "model", "api_key"})
-    url: str = Field(description="of the engine that serves the reward model; only the server's settings may say so")
+    url: Address = Field(description="of the reward model's engine; only the server's settings may say so")
     model: str = Field(min_length=1, description="the reward model's name there; likewise")
-    api_key: SecretStr | None = Field(None, description="of that engine; likewise")
+    api_key: EngineKey | None = Field(None, description="of that engine; likewise")
     activation: bool = Field(True, description="values from 0 to 1, by sigmoid or softmax; false: raw values")
-
-    @field_validator("url")
-    @classmethod
-    def _is_http(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://")):
-            raise ValueError("a reward model's url starts with http:// or https://")
-        return url.rstrip("/").removesuffix("/v1")
 
     def scorer(self, ask: Ask) -> Scorer:
         """The reward model."""

@@ -218,7 +218,7 @@ def test_a_group_gives_what_single_requests_with_the_next_seeds_give(engine):
 
 
 def test_without_a_seed_samples_differ(engine):
-    ids = {tuple(engine.choices(CHAT, temperature=1, max_tokens=20)[0]["token_ids"]) for _ in range(4)}
+    ids = {tuple(engine.choices(CHAT, temperature=1, max_tokens=20)[0]["token_ids"]) for _ in range(12)}
     assert len(ids) > 1
 
 
