@@ -58,7 +58,7 @@ class Relay(Response):
 
     async def _pass_on(self, answer: Answer, wire: Wire) -> bytes:
         """Send all of an answer; returns its end."""
-        kind = answer.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        kind = answer.headers.get(b"content-type", b"application/octet-stream").partition(b";")[0].strip().lower()
         if kind != b"text/event-stream":
             body = await answer.whole()
             wire.headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
