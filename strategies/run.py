@@ -212,6 +212,8 @@ class Run:
 
         Formulas only, and only what can be compared within `EQUATING` seconds, and before the deadline.
         """
+        if len(self.found) < 2:
+            return
         votes = select.tally([c for c in self.found if c.prompt.form == "text" and not c.calls])
         if sum(map(equality.formula, votes)) < 2:
             return
