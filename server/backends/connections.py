@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import SplitResult
 
 import anyio
@@ -30,9 +31,8 @@ class Connections:
         self._tls = ssl.create_default_context() if url.scheme == "https" else None
         self._free: deque[tuple[float, Connection]] = deque()
         self._sweeping: asyncio.TimerHandle | None = None
-        self._addresses: Sequence[AddrInfoType] = ()
-        self._looked_up = float("-inf")
-        self._looking_up = anyio.Lock()
+        self._lookup: asyncio.Future[list[Any]] | None = None
+        self._looked_up = 0.0
 
     async def ask(self, request: bytes, first: float, idle: float) -> Answer:
         """Send a request, as `Connection.ask` does. Raises BackendError where no connection can be made in time."""
@@ -65,14 +65,16 @@ class Connections:
 
     async def _found(self) -> Sequence[AddrInfoType]:
         """The host's addresses: looked up once for all who wait, and again after a while, for they may change."""
-        async with self._looking_up:
-            loop = asyncio.get_running_loop()
-            if loop.time() > self._looked_up + KNOWN:
-                self._addresses = await loop.getaddrinfo(
-                    self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-                )
-                self._looked_up = loop.time()
-        return self._addresses
+        loop = asyncio.get_running_loop()
+        if not self._lookup or loop.time() > self._looked_up + KNOWN:
+            self._looked_up = loop.time()
+            asked = loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+            self._lookup = asyncio.ensure_future(asked)
+        try:
+            return await asyncio.shield(self._lookup)  # who gives up waiting ends it for nobody else
+        except OSError:
+            self._lookup = None
+            raise
 
     def _keep(self, connection: Connection) -> None:
         """Have it for the next request."""

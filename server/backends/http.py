@@ -42,7 +42,8 @@ class Upstream:
     """
 
     def __init__(self, url: str, *, api_key: str | None = None, patience: Patience | None = None) -> None:
-        told = urlsplit(url.rstrip("/"))
+        self.url = url.rstrip("/")
+        told = urlsplit(self.url)
         if not told.hostname:
             raise ValueError("an engine's url names a host")
         self._patience = patience or Patience()
