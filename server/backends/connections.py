@@ -68,8 +68,7 @@ class Connections:
         loop = asyncio.get_running_loop()
         if not self._lookup or loop.time() > self._looked_up + KNOWN:
             self._looked_up = loop.time()
-            asked = loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-            self._lookup = asyncio.ensure_future(asked)
+            self._lookup = asyncio.ensure_future(loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM))
         try:
             return await asyncio.shield(self._lookup)  # who gives up waiting ends it for nobody else
         except OSError:
