@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from benchmarks.engine import simulated
-from server.app import KEPT
+from server.backends.connections import KEPT
 from server.settings import Admission, Engine, Settings
 from tests.faults.proxy import faulty
 from tests.hanging_up import Caller, nothing_left, somebody
