@@ -29,8 +29,7 @@ class Connection(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(self, free: Callable[["Connection"], None]) -> None:
-        self.free = free
-        self.lost = False
+        self._free = free
         self._answer: Answer | None = None
 
     def ask(self, request: bytes, first: float, idle: float) -> "Answer":
@@ -42,10 +41,8 @@ class Connection(asyncio.Protocol):
     def done(self, reusable: bool) -> None:
         """The answer is not waited for any more; where it has not ended well, the engine hears so at once."""
         self._answer = None
-        if self.lost:
-            return
-        if reusable:
-            self.free(self)
+        if reusable and not self.transport.is_closing():
+            self._free(self)
         else:
             self.transport.abort()
 
@@ -59,7 +56,6 @@ class Connection(asyncio.Protocol):
             self.transport.abort()  # nobody asked
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.lost = True
         if self._answer:
             self._answer.cut(error)
 
@@ -126,7 +122,7 @@ class Answer:
         """Nothing more is wanted."""
         self._unwatch()
         del self._parser  # which knows us
-        self._connection.done(self.ended and self._again)
+        self._connection.done(self._again)
 
     async def _more(self) -> None:
         """Until something has come."""

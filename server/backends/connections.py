@@ -85,7 +85,7 @@ class Connections:
     def _sweep(self) -> None:
         """End those that nobody has used for too long."""
         loop, self._sweeping = asyncio.get_running_loop(), None
-        while self._free and (self._free[0][0] <= loop.time() or self._free[0][1].lost):
+        while self._free and (self._free[0][0] <= loop.time() or self._free[0][1].transport.is_closing()):
             self._free.popleft()[1].transport.abort()
         if self._free:
             self._sweeping = loop.call_later(self._free[0][0] - loop.time(), self._sweep)

@@ -43,7 +43,7 @@ class PoolingScorer:
     """One reward model as a `Scorer`. What concurrent searches ask shares requests, which run in `tasks`."""
 
     def __init__(self, upstream: Upstream, model: str, tasks: TaskGroup) -> None:
-        self._upstream, self._model = upstream, model
+        self.upstream, self._model = upstream, model
         self._tokens = Tokens(upstream, model)
         self._prefixes: Lately[bytes, float] = Lately(PREFIXES)
         both = (True, False)
@@ -128,7 +128,7 @@ class PoolingScorer:
 
     async def _ask(self, path: str, body: dict[str, Any], activation: bool, shape: type[Shape]) -> Shape:
         raw: dict[str, Any] = {} if activation else {"use_activation": False}
-        told = await self._upstream.post(path, {"model": self._model, **body, **raw})
+        told = await self.upstream.post(path, {"model": self._model, **body, **raw})
         try:
             return msgspec.json.decode(told, type=shape)
         except msgspec.DecodeError as error:
@@ -140,21 +140,19 @@ class Scorers:
 
     def __init__(self) -> None:
         self._scorers: dict[Reward, PoolingScorer] = {}
-        self._upstreams: list[Upstream] = []
         self.tasks: TaskGroup
 
     def __call__(self, reward: Reward) -> PoolingScorer:
         if reward not in self._scorers:
             patience = Patience(CONNECT_SECONDS, idle=ANSWER_SECONDS, whole=ANSWER_SECONDS)
             upstream = Upstream(reward.url, api_key=reward.api_key, patience=patience)
-            self._upstreams.append(upstream)
             self._scorers[reward] = PoolingScorer(upstream, reward.model, self.tasks)
         return self._scorers[reward]
 
     def close(self) -> None:
         """End the connections that are free."""
-        for upstream in self._upstreams:
-            upstream.close()
+        for scorer in self._scorers.values():
+            scorer.upstream.close()
 
 
 @asynccontextmanager
