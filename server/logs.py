@@ -6,30 +6,24 @@ No line has words of a request, of an answer or of a key: an error is told by it
 import logging
 import select
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import IO, Any, Protocol, TextIO, cast
+from datetime import UTC, datetime
+from typing import IO, Any
 
 import msgspec
-import structlog
-from structlog.typing import Processor
 
 from server.failures import where
 from server.settings import Server
 
 OURS = ("ponder", "server", "strategies", "uvicorn")
 """Loggers whose level is the setting's. Other libraries tell of warnings only: what they say below that may quote."""
-Entry = MutableMapping[str, Any]
+Entry = dict[str, Any]
+Renderer = Callable[[Entry], str]
 
 asking: ContextVar[str] = ContextVar("asking", default="")
 """The id of the request that a line belongs to; "" for none."""
-
-
-class Lines(Protocol):
-    """Where a line with figures goes."""
-
-    def info(self, event: str, **facts: Any) -> Any: ...
 
 
 class Careful:
@@ -54,6 +48,32 @@ class Careful:
             self._file.flush()
 
 
+class Lines:
+    """What writes a line with figures straight to a file: the standard library's way takes several times as long."""
+
+    def __init__(self, file: Careful, render: Renderer) -> None:
+        self._file, self._render = file, render
+
+    def info(self, event: str, **facts: Any) -> None:
+        """Write what is said and its figures."""
+        self._file.write(self._render(entry(event, "info") | facts) + "\n")
+
+
+class Form(logging.Formatter):
+    """Gives the standard library's records the form of our own lines."""
+
+    def __init__(self, render: Renderer) -> None:
+        super().__init__()
+        self._render = render
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record's line; an error by its kind and place, for its words may quote a request."""
+        made = entry(record.getMessage(), record.levelname.lower()) | {"logger": record.name}
+        if record.exc_info and (error := record.exc_info[1]):
+            made["error"] = where(error)
+        return self._render(made)
+
+
 def configure(settings: Server) -> None:
     """Send all that this process logs to stderr, as the settings say."""
     logging.basicConfig(level=logging.WARNING, handlers=[handler(settings)], force=True)
@@ -64,63 +84,38 @@ def configure(settings: Server) -> None:
 def handler(settings: Server) -> logging.Handler:
     """What renders the standard library's records, and writes them to stderr."""
     made = logging.StreamHandler(Careful(sys.stderr))
-    made.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[belonging, placed, structlog.stdlib.add_log_level, stamped],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer(settings)],
-        )
-    )
+    made.setFormatter(Form(renderer(settings)))
     return made
 
 
 def lines(settings: Server) -> Lines | None:
-    """What writes a line a request, where the settings' level lets it: straight to stderr, for the standard library's
-    way takes four times as long.
-    """
+    """What writes a line a request, where the settings' level lets it."""
     if settings.log_level not in ("debug", "info"):
         return None
-    processors: list[Processor] = [belonging, structlog.processors.add_log_level, stamped, renderer(settings)]
-    kind = structlog.make_filtering_bound_logger(logging.INFO)
-    made: Lines = structlog.wrap_logger(
-        structlog.WriteLogger(cast(TextIO, Careful(sys.stderr))), processors, kind
-    ).bind()
+    return Lines(Careful(sys.stderr), renderer(settings))
+
+
+def entry(event: str, level: str) -> Entry:
+    """Return a line's beginning: when and how grave, what is said, and the id of the request that it belongs to."""
+    made: Entry = {"time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "level": level, "event": event}
+    if id := asking.get():
+        made["request_id"] = id
     return made
 
 
-def belonging(logger: Any, level: str, entry: Entry) -> Entry:
-    """Put the request's id into a line."""
-    if id := asking.get():
-        entry["request_id"] = id
-    return entry
-
-
-def placed(logger: Any, level: str, entry: Entry) -> Entry:
-    """An error by its kind and place: its words may quote a request."""
-    entry["logger"] = entry["_record"].name
-    entry.pop("stack_info", None)
-    _, error, _ = entry.pop("exc_info", None) or (None, None, None)
-    if error:
-        entry["error"] = where(error)
-    return entry
-
-
-stamped = structlog.processors.TimeStamper(fmt="iso", utc=True, key="time")
-
-
-def renderer(settings: Server) -> Processor:
+def renderer(settings: Server) -> Renderer:
     """What makes a line of an entry."""
     return as_json if settings.log_format == "json" else as_text
 
 
-def as_json(logger: Any, level: str, entry: Entry) -> str:
+def as_json(entry: Entry) -> str:
     """A JSON object; what is said stands in `event`."""
     return msgspec.json.encode(entry, enc_hook=str).decode()
 
 
-def as_text(logger: Any, level: str, entry: Entry) -> str:
+def as_text(entry: Entry) -> str:
     """What is said, then all figures; who reads this sees the time on a clock."""
-    said = str(entry.pop("event"))
-    error = entry.pop("error", None)
+    said, error = str(entry.pop("event")), entry.pop("error", None)
     for name in ("time", "level", "logger"):
         entry.pop(name, None)
     return " ".join([said, *(f"{name}={value}" for name, value in entry.items())]) + (f"\n{error}" if error else "")

@@ -103,6 +103,7 @@ class Observed:
 
     def __init__(self, app: ASGIApp, state: State, routes: Collection[str]) -> None:
         self.app, self.state, self.routes = app, state, routes
+        self._open = {route.partition("{")[0]: route for route in routes if "{" in route}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -111,7 +112,7 @@ class Observed:
         state, path, id = scope.setdefault("state", {}), scope["path"], request_id(scope)
         told = path not in PROBES
         tracing = self.state.tracing if told else None
-        parent, route = parent_of(scope) if told else None, path if path in self.routes else OTHER
+        parent, route = parent_of(scope) if told else None, path if path in self.routes else self._below(path)
         state["account"] = account = Account(id.decode(), scope["method"], route, parent, tracing)
 
         async def noticed(message: Message) -> None:
@@ -134,6 +135,10 @@ class Observed:
                 self._tell(account, state.get("tenant"))
             asking.reset(asked)
             calling.reset(called)
+
+    def _below(self, path: str) -> str:
+        """The route that has a part of a path as its parameter."""
+        return next((route for begin, route in self._open.items() if path.startswith(begin)), OTHER)
 
     def _begins(self, account: Account, status: int, state: Mapping[str, Any]) -> None:
         """Note that a response begins."""

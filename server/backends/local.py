@@ -6,20 +6,23 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 import anyio.abc
-import httpx
 
 from server import paths
+from server.backends.http import Patience, Upstream
+from strategies.protocols import BackendError
 
 GUARD = Path(__file__).with_name("guard.py")
 ENTRY = ("-m", "vllm.entrypoints.openai.api_server")
 POLL_SECONDS = 0.25
+WARM_UP_SECONDS = 86_400.0
+"""For one answer while the engine warms up, which on a slow machine may take as long as it likes."""
 STOP_SECONDS = 20.0
 TAIL_LINES = 20
 
@@ -113,17 +116,20 @@ class LocalEngine:
         So is the first with log-probabilities.
         """
         warm_up = {"model": self.spec.name, "prompt": "Hello", "max_tokens": 2, "n": 2, "logprobs": 20}
-        async with httpx.AsyncClient(base_url=self.url, timeout=None, trust_env=False) as client:
-            await until_success(client, "GET", "/health")
-            await until_success(client, "POST", "/v1/completions", json=warm_up)
+        engine = Upstream(self.url, patience=Patience(idle=WARM_UP_SECONDS))
+        try:
+            await until_success(lambda: engine.get("/health"))
+            await until_success(lambda: engine.post("/v1/completions", warm_up))
+        finally:
+            engine.close()
 
 
-async def until_success(client: httpx.AsyncClient, method: str, path: str, json: object = None) -> None:
-    """Send one request again and again until a success comes back."""
+async def until_success(ask: Callable[[], Awaitable[object]]) -> None:
+    """Ask again and again until there is a good answer."""
     while True:
-        with suppress(httpx.TransportError):
-            if (await client.request(method, path, json=json)).is_success:
-                return
+        with suppress(BackendError):
+            await ask()
+            return
         await anyio.sleep(POLL_SECONDS)
 
 

@@ -14,6 +14,7 @@ from server.settings import Door, Settings
 
 ROOT = Path(__file__).parent.parent.parent
 CALENDAR = {
+    "server/logs.py": 1,  # when a line was written
     "server/reply.py": 1,  # when a reply was made, which it tells
     "server/responses/reply.py": 1,  # likewise
     "server/spans.py": 1,  # when a request came; all else of its trace is told by how much later it was

@@ -58,6 +58,11 @@ anyio.run(hold)
 
 
 @pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
 def spec(tmp_path) -> EngineSpec:
     python = tmp_path / "python"
     python.write_text(FAKE_VLLM)

@@ -64,6 +64,16 @@ async def test_the_line_of_a_request_that_is_refused_says_so(capsys):
     ]
 
 
+async def test_the_line_of_a_request_for_one_model_does_not_have_the_callers_word_for_it(capsys):
+    async with ponder(settings=Settings(server=JSON)) as served:
+        await served.client.get("/v1/models/simulated")
+        await served.client.get("/v1/models/some/canary")
+    assert [(one["status"], one["route"]) for one in told(capsys)] == [
+        (200, "/v1/models/{id}"),
+        (404, "/v1/models/{id}"),
+    ]
+
+
 async def test_a_client_that_leaves_is_told_as_gone(capsys):
     seen = []
     async with ponder(settings=Settings(server=JSON), delay=0.01) as served:
