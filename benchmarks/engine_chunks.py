@@ -4,8 +4,10 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -180,23 +182,32 @@ def _entries(wanted: Wanted, sample: Sample, start: int, stop: int) -> Iterator[
     for place in range(start, stop):
         token = sample.ids[place]
         text = SPECIALS[token] if token < len(SPECIALS) else sample.spelled[place]
-        chances = _chances(wanted, sample, place)
-        logprobs = {other: math.log(chance) for other, chance in chances.items() if chance > 0}
-        ranked = wanted.logprob_ids or sorted(logprobs, key=lambda other: -logprobs[other])[: wanted.logprobs]
+        logprobs = _likely(wanted, sample, place)
+        ranked = wanted.logprob_ids or islice(logprobs, wanted.logprobs)
         top = [(decode((other,)), logprobs.get(other, IMPOSSIBLE)) for other in ranked]
         yield Entry(token, text, logprobs.get(token, IMPOSSIBLE), top)
 
 
-def _chances(wanted: Wanted, sample: Sample, place: int) -> dict[int, float]:
-    """The probability of each token at one place: what the choices leave, what the reply said, or a made-up one."""
+def _likely(wanted: Wanted, sample: Sample, place: int) -> Mapping[int, float]:
+    """Log-probabilities at one place, likeliest first: what the choices leave, what the reply said, or made-up ones."""
     if wanted.choices:
-        return _choice_chances(wanted.choices, sample, place)
+        return _logged(_choice_chances(wanted.choices, sample, place))
     token = sample.ids[place]
     if sample.chances and place == 0:
-        return {encode(text)[0]: chance for text, chance in sample.chances.items()}
-    chance = 0.4 + (token * 37 + place * 11) % 60 / 100
+        return _logged({encode(text)[0]: chance for text, chance in sample.chances.items()})
+    return _made_up(token, (token * 37 + place * 11) % 60)
+
+
+@lru_cache(maxsize=4096)
+def _made_up(token: int, percent: int) -> Mapping[int, float]:
+    chance = 0.4 + percent / 100
     others = [other for other in _common if other != token]
-    return {token: chance} | {other: (1 - chance) / 2**rank for rank, other in enumerate(others[:40], start=1)}
+    return _logged({token: chance} | {other: (1 - chance) / 2**rank for rank, other in enumerate(others[:40], start=1)})
+
+
+def _logged(chances: Mapping[int, float]) -> Mapping[int, float]:
+    logprobs = {token: math.log(chance) for token, chance in chances.items() if chance > 0}
+    return dict(sorted(logprobs.items(), key=lambda item: -item[1]))
 
 
 def _choice_chances(choices: Sequence[str], sample: Sample, place: int) -> dict[int, float]:

@@ -4,11 +4,11 @@ Events are told without waiting, so it is the readers of the engines that wait: 
 engines down. Strategies know nothing of it.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from strategies.events import Event
 from strategies.protocols import Backend, Take
-from strategies.tasks import Bell
 from strategies.types import Call, Chunk, Prompt
 
 
@@ -22,7 +22,7 @@ class Outbox:
         self.most = most
         self._events: list[Event] = []
         self._leaving = 0
-        self._news, self._room = Bell(), Bell()
+        self._news, self._room = asyncio.Event(), asyncio.Event()
         self._closed = False
 
     @property
@@ -41,7 +41,7 @@ class Outbox:
 
     def nudge(self) -> None:
         """Wake whoever waits for events."""
-        self._news.ring()
+        self._news.set()
 
     async def take(self) -> list[Event] | None:
         """All there is, once there is something, or after a nudge; None when all is taken and no more will come.
@@ -49,8 +49,9 @@ class Outbox:
         What was taken before has been sent by now.
         """
         self._leaving = 0
-        self._room.ring()
+        self._room.set()
         if not (self._events or self._closed):
+            self._news.clear()
             await self._news.wait()
         events, self._events = self._events, []
         self._leaving = len(events)
@@ -59,6 +60,7 @@ class Outbox:
     async def room(self) -> None:
         """Wait for the client."""
         while self.pending >= self.most:
+            self._room.clear()
             await self._room.wait()
 
 

@@ -68,31 +68,32 @@ class Renderer:
 
     def _reasoning(self, event: Event) -> Iterator[Piece]:
         """What else happens, as far as it can be told by now; the end of the answer."""
+        block: Block | None = None
         match event:
             case Started(judged=judging):
                 self._judging = judging
             case Opened(id, thinks=thinks):
-                self._blocks[id] = Block(id, thinks=thinks)
-                self._queue.append(self._blocks[id])
+                block = self._blocks[id] = Block(id, thinks=thinks)
+                self._queue.append(block)
             case Token(id, text):
                 if not self._telling:
                     return
                 block = self._blocks[id]
                 block.waiting.append(text)
-                if not self._queue or self._queue[0] is not block:
-                    return
             case Closed(candidate):
-                self._blocks[candidate.id].candidate = candidate
+                block = self._blocks[candidate.id]
+                block.candidate = candidate
             case Scored(candidate):
-                self._blocks[candidate.id].candidate = candidate
-                self._blocks[candidate.id].judged = True
+                block = self._blocks[candidate.id]
+                block.candidate, block.judged = candidate, True
             case Lost(id, error):
-                self._blocks[id].error = error
+                block = self._blocks[id]
+                block.error = error
             case Note(_, text, ids) | Pruned(_, text, ids):
                 self._note(text, ids)
             case Answered(_, candidate):
                 yield from self._finish(candidate)
-        if self._queue:
+        if self._queue and (block is None or self._queue[0] is block):  # others wait for their turn
             yield from self._told()
 
     @property

@@ -26,6 +26,11 @@ WORDS = 4000
 MOST = 100
 
 
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
 class Endless:
     """An engine that writes without end, as fast as it is read."""
 
