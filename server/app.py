@@ -44,7 +44,7 @@ class App(FastAPI):
         routed, state = Direct(super().build_middleware_stack(), routes.DIRECT), self.state
         known = Authentication(routed, state.tenants, state.settings.auth.open_metrics)
         ours = (*routes.router.routes, *engine_routes.router.routes)
-        paths = frozenset(route.path for route in ours if isinstance(route, APIRoute))
+        paths = frozenset(route.path_format for route in ours if isinstance(route, APIRoute))
         return Observed(Draining(known, state.drain), state, paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
-import httpx
 
 from server import paths
-from server.backends.local import EngineSpec, local_engine, until_success
+from server.backends.http import Patience, Upstream
+from server.backends.local import WARM_UP_SECONDS, EngineSpec, local_engine, until_success
 
 SCRIPT = Path(__file__).with_name("tiny_rewards.py")
 TAG = 1116
@@ -67,7 +67,8 @@ async def ready(engine, tell):
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(gone)
         tell(f"vLLM is loading the reward model {name} …")
-        async with httpx.AsyncClient(base_url=engine.url, timeout=None) as client:
-            await until_success(client, "GET", "/health")
-            await until_success(client, "POST", WAYS[name], json={"model": name, "input": [[TAG]]})
+        asked = Upstream(engine.url, patience=Patience(idle=WARM_UP_SECONDS))
+        await until_success(lambda: asked.get("/health"))
+        await until_success(lambda: asked.post(WAYS[name], {"model": name, "input": [[TAG]]}))
+        asked.close()
         tasks.cancel_scope.cancel()

@@ -20,7 +20,11 @@ UNREAD_BYTES = 256 << 10
 ANSWER_BYTES = 64 << 20
 """Of an answer that is wanted whole."""
 END_SECONDS = 1.0
-"""For the end of an answer to come after all that was wanted of it."""
+"""For the end of an answer to come after all that was wanted of it; for all that an error says."""
+ERROR_BYTES = 64 << 10
+"""Of what an error says; a message is far shorter."""
+STALE_SECONDS = 1.0
+"""In which a connection that the engine had ended while nobody used it shows that. Later it has failed at its work."""
 
 
 class Connection(asyncio.Protocol):
@@ -31,27 +35,44 @@ class Connection(asyncio.Protocol):
     def __init__(self, free: Callable[["Connection"], None]) -> None:
         self._free = free
         self._answer: Answer | None = None
+        self._used = False
+        self._early = b""
 
     def ask(self, request: bytes, first: float, idle: float) -> "Answer":
         """Send a request. Seconds that its answer may be silent: until its body has begun, and from then on."""
-        self._answer = Answer(self, first, idle)
-        self.transport.write(request)
-        return self._answer
+        answer = self._answer = Answer(self, first, idle)
+        if self._early:
+            answer.feed(self._early)
+        if self.transport.is_closing():
+            answer.cut(None)
+        else:
+            self.transport.write(request)
+        return answer
 
     def done(self, reusable: bool) -> None:
         """The answer is not waited for any more; where it has not ended well, the engine hears so at once."""
-        self._answer = None
-        if reusable and not self.transport.is_closing():
+        self._answer, self._used = None, True
+        if reusable and not self._early and not self.transport.is_closing() and self._sent:
             self._free(self)
         else:
             self.transport.abort()
 
+    @property
+    def _sent(self) -> bool:
+        """Whether the engine can have the whole request: it may answer before."""
+        return not self.transport.get_write_buffer_size()
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
+
+    def eof_received(self) -> None:
+        self.transport.abort()  # or what is still to be sent to who does not read it would keep it open
 
     def data_received(self, data: bytes) -> None:
         if self._answer:
             self._answer.feed(data)
+        elif not self._used:
+            self._early += data  # an engine that is full may say so before it is asked
         else:
             self.transport.abort()  # nobody asked
 
@@ -73,18 +94,27 @@ class Answer:
         self._connection, self._patience, self._idle = connection, first, idle
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
+        self._asked_at = self._loop.time()
         self._parts: list[bytes] = []
+        self._most_unread = ANSWER_BYTES
         self._unread = self._beside = 0
-        self._paused = self._again = False
+        self._heard = self._paused = self._lossy = self._again = False
         self._failure: tuple[str, Cause] | None = None
         self._news: asyncio.Future[None] | None = None
         self._since = 0.0
         self._watch: asyncio.TimerHandle | None = None
 
+    @property
+    def stale(self) -> bool:
+        """Whether its connection had ended before it was asked for, as far as that can be told."""
+        reset = self._failure is not None and self._failure[1] == "reset"
+        return reset and not self._heard and self._loop.time() - self._asked_at < STALE_SECONDS
+
     async def head(self) -> None:
         """Until the status and the headers are there."""
         while not self.status:
             await self._more()
+        self._most_unread = UNREAD_BYTES
 
     async def some(self) -> bytes:
         """What has come of the body since it was last asked for, once there is something; empty at the end."""
@@ -103,6 +133,7 @@ class Answer:
 
     async def whole(self) -> bytes:
         """The body."""
+        self._most_unread = ANSWER_BYTES
         parts, size = [], 0
         while part := await self.some():
             parts.append(part)
@@ -110,6 +141,14 @@ class Answer:
             if size > ANSWER_BYTES:
                 raise BackendError("the engine sent an answer of more than 64 MiB", cause="garbage")
         return b"".join(parts)
+
+    async def error(self) -> bytes:
+        """What an error says, as far as it comes soon: its status is told in any case."""
+        said = bytearray()
+        with suppress(BackendError), anyio.move_on_after(END_SECONDS):
+            while len(said) < ERROR_BYTES and (part := await self.some()):
+                said += part
+        return bytes(said)
 
     async def finish(self) -> None:
         """Wait for the end, if that comes soon: then the connection can be used again."""
@@ -122,7 +161,7 @@ class Answer:
         """Nothing more is wanted."""
         self._unwatch()
         del self._parser  # which knows us
-        self._connection.done(self._again)
+        self._connection.done(self._again and not self._paused)
 
     async def _more(self) -> None:
         """Until something has come."""
@@ -145,7 +184,7 @@ class Answer:
     def _look(self) -> None:
         """Whether it has been silent for too long: one timer an answer, not one for each part of it."""
         self._watch = None
-        if self._news:
+        if self._news and not self._news.done():
             left = self._since + self._patience - self._loop.time()
             if left <= 0:
                 self._fail("it is silent", "timeout")
@@ -161,6 +200,7 @@ class Answer:
 
     def feed(self, data: bytes) -> None:
         """Take in what has come."""
+        self._heard = True
         self._beside += len(data)
         try:
             self._parser.feed_data(data)
@@ -168,15 +208,17 @@ class Answer:
             return self._fail("it is no valid HTTP", "garbage")
         if self._beside > HEAD_BYTES:
             return self._fail("its headers are too large", "garbage")
-        if self._unread > UNREAD_BYTES and not self._paused:
-            self._paused = True
-            self._connection.transport.pause_reading()
+        if self._unread > self._most_unread and not self._paused:
+            transport = self._connection.transport
+            # uvloop forgets what it has decrypted for who has paused when TCP ends without a word of TLS
+            self._paused, self._lossy = True, transport.get_extra_info("ssl_object") is not None
+            transport.pause_reading()
         self._ring()
 
     def cut(self, error: Exception | None) -> None:
         """The connection has ended; so has a body that tells no length (RFC 9112, section 6.3)."""
-        chunked = self.headers.get(b"transfer-encoding", b"").lower().endswith(b"chunked")
-        if self.status and not error and not chunked and b"content-length" not in self.headers:
+        endless = b"content-length" not in self.headers and b"transfer-encoding" not in self.headers
+        if self.status and endless and not error and not self._failure and not self._lossy:
             self.ended = True
             self._ring()
         else:
@@ -195,6 +237,8 @@ class Answer:
             self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
+        if self.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            raise ValueError("no other coding was asked for, nor is every way to write it read alike")
         status = self._parser.get_status_code()
         if status >= 200:
             self.status = status

@@ -33,34 +33,57 @@ class Connections:
         self._sweeping: asyncio.TimerHandle | None = None
         self._lookup: asyncio.Future[list[Any]] | None = None
         self._looked_up = 0.0
+        self._closed = False
 
     async def ask(self, request: bytes, first: float, idle: float) -> Answer:
-        """Send a request, as `Connection.ask` does. Raises BackendError where no connection can be made in time."""
-        while self._free:
-            _, connection = self._free.pop()  # the one used last: those that are too many grow old
-            if not connection.transport.is_closing():
-                return connection.ask(request, first, idle)
-        try:
-            with anyio.fail_after(self._connect):
-                connection = await self._made()
-        except (OSError, UnicodeError) as error:
-            raise BackendError(f"no answer from the engine: {type(error).__name__}", cause="connect") from error
-        return connection.ask(request, first, idle)
+        """The answer to a request, its head read; seconds as `Connection.ask` has them. Raises BackendError.
+
+        One that a connection did not get any more, as the engine had ended that, is asked for by another one.
+        """
+        kept = self._kept()
+        while True:
+            answer = (kept or await self._new()).ask(request, first, idle)
+            try:
+                await answer.head()
+                return answer
+            except BaseException as error:
+                answer.close()
+                if not (kept and answer.stale and isinstance(error, BackendError)):
+                    raise
+            kept = None
 
     def close(self) -> None:
-        """End those that are free."""
+        """End those that are free; those that are not, when they are."""
+        self._closed = True
         if self._sweeping:
             self._sweeping.cancel()
         while self._free:
             self._free.pop()[1].transport.abort()
 
-    async def _made(self) -> Connection:
-        """A new connection. The answers that come over it are read by nobody else."""
-        loop = asyncio.get_running_loop()
-        made = await start_connection(await self._found(), happy_eyeballs_delay=EYEBALLS, interleave=1, loop=loop)
-        _, connection = await loop.create_connection(
-            lambda: Connection(self._keep), sock=made, ssl=self._tls, server_hostname=self._host if self._tls else None
-        )
+    def _kept(self) -> Connection | None:
+        """A free one, the one used last: those that are too many grow old."""
+        now = asyncio.get_running_loop().time()
+        while self._free:
+            until, connection = self._free.pop()
+            if until > now and not connection.transport.is_closing():
+                return connection
+            connection.transport.abort()
+        return None
+
+    async def _new(self) -> Connection:
+        """A new one. The answers that come over it are read by nobody else. Raises BackendError."""
+        loop, tls = asyncio.get_running_loop(), self._tls
+        try:
+            with anyio.fail_after(self._connect):
+                found = await self._found()
+                made = await start_connection(found, happy_eyeballs_delay=EYEBALLS, interleave=1, loop=loop)
+                _, connection = await loop.create_connection(
+                    lambda: Connection(self._keep), sock=made, ssl=tls, server_hostname=self._host if tls else None
+                )
+        except (OSError, UnicodeError) as error:
+            if self._lookup and self._lookup.done():
+                self._lookup = None  # it may have moved
+            raise BackendError(f"no answer from the engine: {type(error).__name__}", cause="connect") from error
         return connection
 
     async def _found(self) -> Sequence[AddrInfoType]:
@@ -69,14 +92,19 @@ class Connections:
         if not self._lookup or loop.time() > self._looked_up + KNOWN:
             self._looked_up = loop.time()
             self._lookup = asyncio.ensure_future(loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM))
-        try:
-            return await asyncio.shield(self._lookup)  # who gives up waiting ends it for nobody else
-        except OSError:
+            self._lookup.add_done_callback(self._heard)
+        return await asyncio.shield(self._lookup)  # who gives up waiting ends it for nobody else
+
+    def _heard(self, lookup: asyncio.Future[list[Any]]) -> None:
+        """What failed is looked up again, even where nobody waits for it any more."""
+        if lookup.cancelled() or lookup.exception():
             self._lookup = None
-            raise
 
     def _keep(self, connection: Connection) -> None:
         """Have it for the next request."""
+        if self._closed:
+            connection.transport.abort()
+            return
         loop = asyncio.get_running_loop()
         self._free.append((loop.time() + KEPT, connection))
         if not self._sweeping:

@@ -87,9 +87,8 @@ class Upstream:
         head = f"{method} {self._path}{path} HTTP/1.1\r\n{self._headers}{parent}content-length: {len(body)}\r\n\r\n"
         answer = await self._connections.ask(head.encode() + body, first, self._patience.idle)
         try:
-            await answer.head()
             if answer.status >= 300:
-                raise refusal(answer, await answer.whole())
+                raise refusal(answer, await answer.error())
             yield answer
         finally:
             answer.close()
@@ -131,7 +130,7 @@ def said(body: bytes) -> tuple[str, str | None]:
     """An engine's error body, in any of the shapes that engines and routers use: its message, and the field named."""
     try:
         told = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body[:200].decode(errors="replace"), None
     error = told.get("error", told.get("detail")) if isinstance(told, dict) else told
     if not isinstance(error, dict):
@@ -148,10 +147,11 @@ async def frames(answer: Answer, take: Frames) -> None:
     """
     rest = bytearray()
     while data := await answer.some():
-        rest += data
-        if b"\n" in data:  # else a long event would be split again with each of its parts
-            *lines, last = bytes(rest).split(b"\n")
-            rest = bytearray(last)
+        if b"\n" not in data:  # or a long event would be split again with each of its parts
+            rest += data
+        else:
+            lines = (bytes(rest) + data if rest else data).split(b"\n")
+            rest = bytearray(lines.pop())
             found = [line[5:].strip() for line in lines if line.startswith(b"data:")]
             if DONE in found:
                 await take(found[: found.index(DONE)])

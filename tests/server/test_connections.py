@@ -1,10 +1,9 @@
 """Connections to an engine: what is read from them, when they are used again, and what an engine cannot do to us."""
 
 import asyncio
+import gc
 import socket
-import ssl
-import subprocess
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import closing, contextmanager
 
 import anyio
 import pytest
@@ -16,79 +15,14 @@ from server.backends.connection import Answer
 from server.backends.http import Patience, Upstream
 from strategies.protocols import BackendError
 from tests.fuzz.reading import pieces
+from tests.hosts import END, EVENTS, HEAD, WELL, ending, host, saying
 
 pytestmark = pytest.mark.anyio
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-EVENTS = b"data: 1\n\ndata: [DONE]\n\n"
-END = b"0\r\n\r\n"
-WELL = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 
 
 @pytest.fixture(params=[True, False], ids=["uvloop", "asyncio"])
 def anyio_backend(request):
     return "asyncio", {"use_uvloop": request.param}
-
-
-class Host:
-    """An engine that reads a request and lets `reply` answer; the connections and the requests that it got."""
-
-    def __init__(self, reply, tls=None):
-        self.reply, self.tls = reply, tls
-        self.made, self.requests = [], []
-
-    async def serve(self, reader, writer):
-        self.made.append(writer)
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                [length] = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-                self.requests.append(head + await reader.readexactly(int(length[15:])))
-                await self.reply(writer)
-        except (asyncio.IncompleteReadError, ConnectionError, RuntimeError, asyncio.CancelledError):
-            return  # uvloop has a RuntimeError for what is written to a connection that has ended
-        finally:
-            writer.close()
-
-    @property
-    def opened(self):
-        """Connections that have not ended."""
-        return sum(not writer.is_closing() for writer in self.made)
-
-
-@asynccontextmanager
-async def host(reply, tls=None, **options):
-    """An engine, and an upstream of it."""
-    if isinstance(reply, bytes):
-        reply = saying(reply)
-    made = Host(reply)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", ssl=tls)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
-        with closing(Upstream(f"http{'s' if tls else ''}://localhost:{made.port}", **options)) as made.upstream:
-            yield made
-    finally:
-        server.close()
-        for writer in made.made:
-            writer.transport.abort()
-        await asyncio.sleep(0)
-
-
-def saying(data):
-    """What answers with these bytes."""
-
-    async def reply(writer):
-        writer.write(data)
-
-    return reply
-
-
-def ending(data):
-    """What answers with these bytes, and ends the connection."""
-
-    async def reply(writer):
-        writer.write(data)
-        writer.close()
-
-    return reply
 
 
 async def events(upstream):
@@ -161,6 +95,9 @@ class Socket:
     def abort(self):
         self.aborted = True
 
+    def get_extra_info(self, name):
+        return None
+
     def is_closing(self):
         return self.aborted
 
@@ -183,7 +120,7 @@ def test_it_does_not_matter_in_which_pieces_an_answer_comes(data, sizes):
 @given(st.binary(max_size=300), st.lists(st.integers(1, 40), max_size=40))
 def test_bytes_that_are_no_answer_are_an_error_and_end_the_connection(data, sizes):
     async def read():
-        answer = Answer(Socket(), 1.0, 1.0)
+        answer = Answer(stand, 1.0, 1.0)
         for piece in pieces(b"HTTP/1.1 " + data, sizes):
             answer.feed(piece)
         answer.cut(None)
@@ -191,10 +128,11 @@ def test_bytes_that_are_no_answer_are_an_error_and_end_the_connection(data, size
             await answer.head()
             await answer.whole()
         except BackendError as error:
-            return error.cause
-        return answer.ended
+            return error.cause, stand.aborted
+        return answer.status >= 200, answer.ended
 
-    assert asyncio.run(read()) in ("garbage", "reset", True)
+    stand = Socket()
+    assert asyncio.run(read()) in [("garbage", True), ("reset", True), (True, True)]
 
 
 async def test_a_body_that_tells_no_length_ends_with_its_connection():
@@ -395,6 +333,36 @@ async def test_addresses_are_looked_up_once_for_all_and_again_after_a_while(monk
             assert len(asked) == 2
 
 
+async def test_a_host_that_cannot_be_reached_is_looked_up_again_for_it_may_have_moved(monkeypatch):
+    async with host(WELL) as engine:
+        with names(monkeypatch, "127.0.0.2"), pytest.raises(BackendError):
+            await engine.upstream.post("/", {})
+        with names(monkeypatch, "127.0.0.1"):
+            assert await engine.upstream.post("/", {}) == b"hi"
+
+
+async def test_a_lookup_that_fails_when_nobody_waits_any_more_is_nobodys_fault(monkeypatch):
+    loop, told, over = asyncio.get_running_loop(), [], asyncio.Event()
+
+    async def getaddrinfo(loop, name, port, **options):
+        try:
+            await asyncio.sleep(0.03)
+            raise socket.gaierror("nobody knows")
+        finally:
+            over.set()
+
+    monkeypatch.setattr(type(loop), "getaddrinfo", getaddrinfo)
+    loop.set_exception_handler(lambda loop, context: told.append(context["message"]))
+    with closing(Upstream("http://nowhere.invalid", patience=Patience(connect=0.01))) as upstream:
+        with pytest.raises(BackendError, match="TimeoutError"):
+            await upstream.get("/")
+        await over.wait()
+        await anyio.lowlevel.checkpoint()
+    del upstream
+    gc.collect()
+    assert not told
+
+
 @pytest.mark.parametrize("url", ["http://nowhere.invalid", f"http://{'a' * 70}.invalid", "http://127.0.0.1:9"])
 async def test_an_engine_that_cannot_be_found_is_told_as_that(url):
     with closing(Upstream(url)) as upstream, pytest.raises(BackendError) as raised:
@@ -420,39 +388,8 @@ async def test_a_url_may_have_a_path_and_a_password():
     assert b"\r\nauthorization: basic bwu6cebzcw==\r\n" in head
 
 
-@pytest.mark.parametrize(("url", "key"), [("http://", None), ("http:///x", None), ("http://a", "k\r\nx: y")])
-def test_what_cannot_be_asked_for_is_refused_when_it_is_set(url, key):
-    with pytest.raises(ValueError, match="an engine's url"):
+@pytest.mark.parametrize(("url", "key"), [("http://", None), ("http:///x", None), ("http://a", "canary\r\nx:y")])
+def test_what_cannot_be_asked_for_is_refused_when_it_is_set_and_not_told(url, key):
+    with pytest.raises(ValueError, match="an engine's url") as raised:
         Upstream(url, api_key=key)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for localhost that its own key has signed, and that key."""
-    folder = tmp_path_factory.mktemp("tls")
-    made = [str(folder / "key.pem"), str(folder / "cert.pem")]
-    asked = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    subprocess.run(
-        [*asked, "-addext", "subjectAltName=DNS:localhost", "-keyout", made[0], "-out", made[1]],
-        check=True,
-        capture_output=True,
-    )
-    return made
-
-
-@pytest.mark.parametrize("trusted", [True, False])
-async def test_an_engine_behind_tls_is_asked_only_where_its_certificate_is_trusted(trusted, certificate, monkeypatch):
-    key, chain = certificate
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(chain, key)
-    if trusted:
-        monkeypatch.setenv("SSL_CERT_FILE", chain)
-    async with host(WELL, tls) as engine:
-        if trusted:
-            assert [await engine.upstream.post("/", {}) for _ in range(2)] == [b"hi"] * 2
-            assert len(engine.made) == 1
-        else:
-            with pytest.raises(BackendError) as raised:
-                await engine.upstream.post("/", {})
-            assert raised.value.cause == "connect"
-            assert not engine.requests
+    assert "canary" not in str(raised.value)

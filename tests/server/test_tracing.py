@@ -129,6 +129,13 @@ async def test_other_routes_have_spans_too_and_tell_the_engines(path, asked):
     assert all(any(span.told(one) for span in got.spans) for one in told)
 
 
+async def test_the_span_of_a_request_for_one_model_does_not_have_the_callers_word_for_it():
+    async with receiver() as got, ponder(settings=traced(got.url)) as served:
+        assert (await served.client.get("/v1/models/simulated")).status_code == 200
+        await until(lambda: got.spans)
+    assert [span.name for span in got.spans] == ["GET /v1/models/{id}"]
+
+
 async def test_a_sequence_that_grows_alone_is_told_as_itself():
     async with receiver() as got, ponder(settings=traced(got.url)) as served:
         await served.chat("2 + 3")
