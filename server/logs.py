@@ -68,10 +68,15 @@ class Form(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record's line; an error by its kind and place, for its words may quote a request."""
-        made = entry(record.getMessage(), record.levelname.lower()) | {"logger": record.name}
-        if record.exc_info and (error := record.exc_info[1]):
-            made["error"] = where(error)
-        return self._render(made)
+        error = record.exc_info[1] if record.exc_info else None
+        try:
+            return self._line(record, record.getMessage(), error)
+        except Exception as wrong:  # it would be logging that tells of it, with all that the record has
+            return self._line(record, "a line cannot be rendered", wrong)
+
+    def _line(self, record: logging.LogRecord, said: str, error: BaseException | None) -> str:
+        told = {"error": where(error)} if error else {}
+        return self._render(entry(said, record.levelname.lower()) | {"logger": record.name} | told)
 
 
 def configure(settings: Server) -> None:

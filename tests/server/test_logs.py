@@ -137,6 +137,20 @@ def test_an_error_is_logged_by_its_kind_and_place_not_by_its_words(library, caps
     assert words not in said
 
 
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [("json", ("%d of them", "canary")), ("text", ("%d of them", "canary")), ("json", ("\udcff canary",))],
+    ids=["no number, as json", "no number, as text", "no text, as json"],
+)
+def test_a_line_that_cannot_be_rendered_is_told_without_its_words(library, capsys, form, said):
+    library.addHandler(handler(Server(log_format=form)))
+    library.propagate = False
+    library.warning(*said)
+    told = capsys.readouterr().err
+    assert "a line cannot be rendered" in told
+    assert "canary" not in told
+
+
 def test_text_is_what_is_said_then_figures(capsys):
     lines(Server()).info("request", status=200, outcome="ok")
     assert capsys.readouterr().err == "request status=200 outcome=ok\n"
