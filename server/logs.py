@@ -6,10 +6,12 @@ No line has words of a request, of an answer or of a key: an error is told by it
 import logging
 import select
 import sys
+from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from typing import IO, Any
 
 import msgspec
@@ -19,6 +21,7 @@ from server.settings import Server
 
 OURS = ("ponder", "server", "strategies", "uvicorn")
 """Loggers whose level is the setting's. Other libraries tell of warnings only: what they say below that may quote."""
+log = logging.getLogger(__name__)
 Entry = dict[str, Any]
 Renderer = Callable[[Entry], str]
 
@@ -81,9 +84,17 @@ class Form(logging.Formatter):
 
 def configure(settings: Server) -> None:
     """Send all that this process logs to stderr, as the settings say."""
+    if isinstance(sys.stderr, TextIOWrapper):  # JSON is UTF-8, whatever the machine's language
+        sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")
     logging.basicConfig(level=logging.WARNING, handlers=[handler(settings)], force=True)
     for name in OURS:
         logging.getLogger(name).setLevel(settings.log_level.upper())
+
+
+def unheard(loop: AbstractEventLoop, context: Entry) -> None:
+    """Tell of an error that nobody waited for; asyncio itself would quote it, and what it was about."""
+    error = context.get("exception")
+    log.error("unheard in the event loop: %s", where(error) if error else "no error is told")
 
 
 def handler(settings: Server) -> logging.Handler:

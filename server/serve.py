@@ -1,5 +1,6 @@
 """`ponder serve`: the HTTP server, and the local engine behind it where none is named. They live and end together."""
 
+import asyncio
 import gc
 import json
 import logging
@@ -32,6 +33,7 @@ log = logging.getLogger("ponder")
 async def serve(settings: Settings, model: str | None, python: Path | None, args: tuple[str, ...]) -> int:
     """Serve until a signal comes or the local engine ends; the exit status."""
     logs.configure(settings.server)
+    asyncio.get_running_loop().set_exception_handler(logs.unheard)
     descriptors.check(settings)
     if worker := supervisor.inherited():
         metrics.count_as(supervisor.place())

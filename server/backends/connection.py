@@ -19,6 +19,8 @@ UNREAD_BYTES = 256 << 10
 """Of a body that may wait to be taken; beyond, the socket is read no further."""
 ANSWER_BYTES = 64 << 20
 """Of an answer that is wanted whole."""
+AT_ONCE_BYTES = 64 << 10
+"""Of a request that are sent without waiting for the engine to read."""
 END_SECONDS = 1.0
 """For the end of an answer to come after all that was wanted of it; for all that an error says."""
 ERROR_BYTES = 64 << 10
@@ -36,11 +38,13 @@ class Connection(asyncio.Protocol):
         self._free = free
         self._answer: Answer | None = None
         self._used = False
+        self._length = 0
         self._early = b""
 
     def ask(self, request: bytes, first: float, idle: float) -> "Answer":
         """Send a request. Seconds that its answer may be silent: until its body has begun, and from then on."""
         answer = self._answer = Answer(self, first, idle)
+        self._length = len(request)
         if self._early:
             answer.feed(self._early)
         if self.transport.is_closing():
@@ -51,15 +55,18 @@ class Connection(asyncio.Protocol):
 
     def done(self, reusable: bool) -> None:
         """The answer is not waited for any more; where it has not ended well, the engine hears so at once."""
+        sent = self._sent
         self._answer, self._used = None, True
-        if reusable and not self._early and not self.transport.is_closing() and self._sent:
+        if reusable and not self._early and not self.transport.is_closing() and sent:
             self._free(self)
         else:
             self.transport.abort()
 
     @property
     def _sent(self) -> bool:
-        """Whether the engine can have the whole request: it may answer before."""
+        """Whether the engine can have the whole request: it may answer before. What waits below TLS, nobody tells."""
+        if self._length > AT_ONCE_BYTES and self.transport.get_extra_info("ssl_object") is not None:
+            return self._answer is not None and self._answer.status < 300  # who refuses need not have read it
         return not self.transport.get_write_buffer_size()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -98,7 +98,9 @@ class LocalEngine:
 
     def tail(self) -> str:
         """Return the end of the engine's log, and where all of it is."""
-        lines = self.spec.log.read_text(errors="replace").splitlines()
+        lines = []
+        with suppress(OSError):
+            lines = self.spec.log.read_text(errors="replace").splitlines()
         return "\n".join([*lines[-TAIL_LINES:], f"(all of it: {self.spec.log})"])
 
     async def _tell_how_long(self, tell: Callable[[str], None], every: float) -> None:

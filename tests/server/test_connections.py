@@ -363,6 +363,35 @@ async def test_a_lookup_that_fails_when_nobody_waits_any_more_is_nobodys_fault(m
     assert not told
 
 
+async def test_who_gives_up_waiting_for_a_lookup_ends_it_for_nobody_else(monkeypatch):
+    async with host(WELL) as engine:
+        with names(monkeypatch, "127.0.0.1"):
+            found, slow = type(asyncio.get_running_loop()).getaddrinfo, asyncio.Event()
+
+            async def getaddrinfo(loop, *arguments, **options):
+                await slow.wait()
+                return await found(loop, *arguments, **options)
+
+            monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", getaddrinfo)
+            async with anyio.create_task_group() as tasks:
+                first = anyio.CancelScope()
+
+                async def ask():
+                    with first:
+                        await engine.upstream.post("/", {})
+
+                async def ask_too():
+                    assert await engine.upstream.post("/", {}) == b"hi"
+
+                tasks.start_soon(ask)
+                tasks.start_soon(ask_too)
+                await anyio.wait_all_tasks_blocked()
+                first.cancel()
+                await anyio.sleep(0.01)
+                slow.set()
+    assert len(engine.requests) == 1
+
+
 @pytest.mark.parametrize("url", ["http://nowhere.invalid", f"http://{'a' * 70}.invalid", "http://127.0.0.1:9"])
 async def test_an_engine_that_cannot_be_found_is_told_as_that(url):
     with closing(Upstream(url)) as upstream, pytest.raises(BackendError) as raised:

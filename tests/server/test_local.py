@@ -119,6 +119,14 @@ async def test_an_engine_that_ends_while_loading_shows_the_end_of_its_log(spec):
 
 
 @pytest.mark.anyio
+async def test_an_engine_that_ends_is_told_of_though_its_log_is_gone(spec):
+    async with local_engine(with_args(spec, "--die", "3")) as engine:
+        spec.log.unlink()
+        with pytest.raises(EngineFailed, match="status 3"):
+            await engine.ready(lambda line: None)
+
+
+@pytest.mark.anyio
 async def test_an_engine_that_ends_takes_its_children_along_and_its_status_is_told(spec):
     async with local_engine(with_args(spec, "--die", "7")) as engine:
         assert await engine.gone() == 7

@@ -1,16 +1,22 @@
 """The log: a line a request, every line in one form, the id of its request on it, nobody's words."""
 
+import asyncio
 import errno
 import json
 import logging
 import os
 import re
+import subprocess
+import sys
 
 import anyio
 import pytest
 from anyio import to_thread
 
-from server.logs import Careful, asking, handler, lines
+from server.failures import where
+from server.logs import Careful, asking, handler, lines, unheard
+from server.paths import ROOT
+from server.serve import serve
 from server.settings import Server, Settings
 from tests.serving import ponder, until
 from tests.tenants import ALICE, bearing
@@ -191,3 +197,56 @@ async def test_a_log_that_nobody_reads_makes_nobody_wait():
         lines = read.read1(1 << 20).decode().splitlines()
     assert 1000 < len(lines) < 10_000
     assert lines == [f"line {at}" for at in range(len(lines))], "what is lost is lost whole"
+
+
+async def test_an_error_that_nobody_waited_for_is_told_without_its_words(capsys):
+    log = logging.getLogger("server.logs")
+    log.addHandler(handler(JSON))
+    loop, words = asyncio.get_running_loop(), "".join(("canary", "prompt"))
+
+    def failing(text):
+        raise ValueError(text)
+
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(unheard)
+    try:
+        loop.call_soon(failing, words)
+        loop.call_exception_handler({"message": words})
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    finally:
+        loop.set_exception_handler(before)
+        log.handlers.clear()
+    said = capsys.readouterr().err
+    assert "ValueError" in said
+    assert said.count("unheard in the event loop") >= 2
+    assert words not in said
+
+
+def test_json_is_utf_8_in_any_language_of_the_machine():
+    said = "from server import logs; from server.settings import Server; import logging;"
+    said += " logs.configure(Server(log_format='json')); logging.getLogger('ponder').error('na\\u00efve')"
+    plain = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": ""}
+    done = subprocess.run([sys.executable, "-c", said], env=plain, capture_output=True, check=True, cwd=ROOT)
+    assert json.loads(done.stderr)["event"] == "naïve"
+
+
+def test_errors_that_came_from_each_other_are_told_once():
+    one, other = ValueError(), KeyError()
+    one.__cause__, other.__cause__ = other, one
+    assert where(one).split() == ["ValueError", "from", "KeyError"]
+
+
+async def test_a_server_tells_of_errors_that_nobody_waited_for(monkeypatch):
+    def stopped(settings):
+        raise LookupError("as far as it has to get")
+
+    monkeypatch.setattr("server.logs.configure", lambda settings: None)
+    monkeypatch.setattr("server.serve.create_app", stopped)
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    with pytest.raises(LookupError):
+        await serve(Settings(), None, None, ())
+    after = loop.get_exception_handler()
+    loop.set_exception_handler(before)
+    assert after is unheard

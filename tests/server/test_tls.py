@@ -2,7 +2,7 @@
 
 import ssl
 import subprocess
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 
 import anyio
 import pytest
@@ -74,6 +74,33 @@ async def test_an_answer_over_tls_that_ends_without_a_word_of_tls_is_whole(trust
     with threaded(abrupt(trusted, b"HTTP/1.1 200 OK\r\n%s\r\n%s" % (end, LONG)), tls=True) as upstream:
         for _ in range(10):
             assert await upstream.post("/", {}) == LONG
+
+
+async def test_a_connection_that_still_sends_is_not_used_again(trusted):
+    with ExitStack() as served:
+
+        def early(connection, number):
+            wrapped = served.enter_context(trusted.wrap_socket(connection, server_side=True))
+            if number > 1:
+                heard(wrapped)
+                wrapped.sendall(WELL)
+            else:
+                wrapped.recv(1000)
+                wrapped.sendall(b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 2\r\n\r\nno")
+
+        with threaded(early, tls=True) as upstream:
+            with pytest.raises(BackendError) as raised:
+                await upstream.post("/", {"prompt": "a" * 20_000_000})
+            assert raised.value.status == 429
+            with anyio.fail_after(5):
+                assert await upstream.post("/", {}) == b"hi"
+
+
+async def test_one_that_has_answered_a_long_request_well_is_used_again(trusted):
+    async with host(WELL, trusted) as engine:
+        for _ in range(2):
+            assert await engine.upstream.post("/", {"prompt": "a" * 200_000}) == b"hi"
+    assert len(engine.made) == 1
 
 
 async def test_one_that_is_read_slowly_is_whole_or_an_error(trusted):
