@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +67,7 @@ async def ready(engine, tell):
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(gone)
         tell(f"vLLM is loading the reward model {name} …")
-        asked = Upstream(engine.url, patience=Patience(idle=WARM_UP_SECONDS))
-        await until_success(lambda: asked.get("/health"))
-        await until_success(lambda: asked.post(WAYS[name], {"model": name, "input": [[TAG]]}))
-        asked.close()
+        with closing(Upstream(engine.url, patience=Patience(idle=WARM_UP_SECONDS))) as asked:
+            await until_success(lambda: asked.get("/health"))
+            await until_success(lambda: asked.post(WAYS[name], {"model": name, "input": [[TAG]]}))
         tasks.cancel_scope.cancel()

@@ -38,13 +38,11 @@ class Connection(asyncio.Protocol):
         self._free = free
         self._answer: Answer | None = None
         self._used = False
-        self._length = 0
         self._early = b""
 
     def ask(self, request: bytes, first: float, idle: float) -> "Answer":
         """Send a request. Seconds that its answer may be silent: until its body has begun, and from then on."""
-        answer = self._answer = Answer(self, first, idle)
-        self._length = len(request)
+        answer = self._answer = Answer(self, first, idle, len(request))
         if self._early:
             answer.feed(self._early)
         if self.transport.is_closing():
@@ -55,19 +53,12 @@ class Connection(asyncio.Protocol):
 
     def done(self, reusable: bool) -> None:
         """The answer is not waited for any more; where it has not ended well, the engine hears so at once."""
-        sent = self._sent
         self._answer, self._used = None, True
-        if reusable and not self._early and not self.transport.is_closing() and sent:
+        sending = self.transport.get_write_buffer_size() or self.transport.is_closing()
+        if reusable and not self._early and not sending:
             self._free(self)
         else:
             self.transport.abort()
-
-    @property
-    def _sent(self) -> bool:
-        """Whether the engine can have the whole request: it may answer before. What waits below TLS, nobody tells."""
-        if self._length > AT_ONCE_BYTES and self.transport.get_extra_info("ssl_object") is not None:
-            return self._answer is not None and self._answer.status < 300  # who refuses need not have read it
-        return not self.transport.get_write_buffer_size()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
@@ -94,11 +85,13 @@ class Answer:
     Waiting for any of it raises BackendError. `close` has to be called in the end.
     """
 
-    def __init__(self, connection: Connection, first: float, idle: float) -> None:
+    def __init__(self, connection: Connection, first: float, idle: float, asked: int) -> None:
+        """`asked`: bytes of the request. Seconds as in `Connection.ask`."""
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.ended = False
         self._connection, self._patience, self._idle = connection, first, idle
+        self._long = asked > AT_ONCE_BYTES
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._asked_at = self._loop.time()
@@ -168,7 +161,8 @@ class Answer:
         """Nothing more is wanted."""
         self._unwatch()
         del self._parser  # which knows us
-        self._connection.done(self._again and not self._paused)
+        unread = self._long and self.status >= 300  # who refuses need not have read all of it
+        self._connection.done(self._again and not (self._paused or unread))
 
     async def _more(self) -> None:
         """Until something has come."""

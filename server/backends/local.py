@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,12 +118,9 @@ class LocalEngine:
         So is the first with log-probabilities.
         """
         warm_up = {"model": self.spec.name, "prompt": "Hello", "max_tokens": 2, "n": 2, "logprobs": 20}
-        engine = Upstream(self.url, patience=Patience(idle=WARM_UP_SECONDS))
-        try:
+        with closing(Upstream(self.url, patience=Patience(idle=WARM_UP_SECONDS))) as engine:
             await until_success(lambda: engine.get("/health"))
             await until_success(lambda: engine.post("/v1/completions", warm_up))
-        finally:
-            engine.close()
 
 
 async def until_success(ask: Callable[[], Awaitable[object]]) -> None:

@@ -74,17 +74,21 @@ async def test_an_answer_without_a_length_that_is_reset_has_not_ended_well():
         assert (await failure(upstream)).cause == "reset"
 
 
-async def test_a_connection_that_still_sends_is_not_used_again():
+@pytest.mark.parametrize("answer", [FULL, WELL], ids=["refused", "answered"])
+async def test_a_connection_that_still_sends_is_not_used_again(answer):
     def early(connection, number):
         if number > 1:
             heard(connection)
             connection.sendall(WELL)
         else:
             connection.recv(1000)
-            connection.sendall(FULL)
+            connection.sendall(answer)
 
     with threaded(early) as upstream:
-        assert (await failure(upstream, LARGE)).status == 429
+        if answer is WELL:
+            assert await upstream.post("/", LARGE) == b"hi"
+        else:
+            assert (await failure(upstream, LARGE)).status == 429
         with anyio.fail_after(5):
             assert await upstream.post("/", {}) == b"hi"
 

@@ -108,7 +108,7 @@ class Socket:
 @given(st.sampled_from([data for data, _ in ANSWERS.values()]), st.lists(st.integers(1, 40), max_size=40))
 def test_it_does_not_matter_in_which_pieces_an_answer_comes(data, sizes):
     async def read():
-        answer = Answer(Socket(), 1.0, 1.0)
+        answer = Answer(Socket(), 1.0, 1.0, 0)
         for piece in pieces(data, sizes):
             answer.feed(piece)
         body = await answer.whole()
@@ -120,7 +120,7 @@ def test_it_does_not_matter_in_which_pieces_an_answer_comes(data, sizes):
 @given(st.binary(max_size=300), st.lists(st.integers(1, 40), max_size=40))
 def test_bytes_that_are_no_answer_are_an_error_and_end_the_connection(data, sizes):
     async def read():
-        answer = Answer(stand, 1.0, 1.0)
+        answer = Answer(stand, 1.0, 1.0, 0)
         for piece in pieces(b"HTTP/1.1 " + data, sizes):
             answer.feed(piece)
         answer.cut(None)
